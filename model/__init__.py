@@ -1,0 +1,1 @@
+"""BASNet in Keras: the network, its losses, training, conversion and inference. No Beam in here."""
