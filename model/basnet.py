@@ -10,6 +10,7 @@ Layout is NHWC. Whose network is built follows from the backbone's style; see ``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 from keras import layers
@@ -108,9 +109,11 @@ class BASNet(keras.Model):
         _check_sides(inputs.shape)
         return super().call(inputs, training=training, mask=mask)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, **kwargs):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Compares one mask with all eight maps, as KerasCV does; a list gives one for each."""
-        return super().compute_loss(x=x, y=self._for_each_output(y), y_pred=y_pred, **kwargs)
+        return super().compute_loss(
+            x, self._for_each_output(y), y_pred, sample_weight, training=training
+        )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Metrics of one mask against all eight maps; a list gives one for each."""
@@ -178,10 +181,12 @@ class BASNet(keras.Model):
             model.load_weights(chosen.weights)
         return model
 
-    presets = {name: preset.description for name, preset in PRESETS.items()}
-    presets_with_weights = {n: p.description for n, p in PRESETS.items() if p.weights}
-    presets_without_weights = {n: p.description for n, p in PRESETS.items() if not p.weights}
-    backbone_presets = {n: p.description for n, p in PRESETS.items() if n in BACKBONES}
+    presets: ClassVar = {name: preset.description for name, preset in PRESETS.items()}
+    presets_with_weights: ClassVar = {n: p.description for n, p in PRESETS.items() if p.weights}
+    presets_without_weights: ClassVar = {
+        n: p.description for n, p in PRESETS.items() if not p.weights
+    }
+    backbone_presets: ClassVar = {n: p.description for n, p in PRESETS.items() if n in BACKBONES}
 
 
 def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:

@@ -1,0 +1,101 @@
+"""What a training run leaves on disk: checkpoints that it goes on from, and the final weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+
+def save_checkpoint(
+    model: keras.Model, path: Path, identity: dict[str, object], losses: Sequence[float]
+) -> None:
+    """Writes all that the run needs to go on, whole or not at all.
+
+    The state of the data is the number of steps: with the seed it decides every batch.
+
+    Args:
+        model: the compiled model; its variables (random seeds among them) and its optimizer's.
+        path: the checkpoint.
+        identity: what must be the same in a run that goes on from it.
+        losses: loss of every step so far.
+    """
+    arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_state(model))}
+    arrays["identity"] = np.array(json.dumps(identity))
+    arrays["losses"] = np.array(losses, "float64")
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list[float]:
+    """Brings a compiled model to the state of a checkpoint, if there is one.
+
+    Args:
+        model: the compiled model, its optimizer built.
+        path: the checkpoint.
+        identity: what must be the same in both runs.
+
+    Returns:
+        The loss of every step so far; empty without a checkpoint.
+
+    Raises:
+        ValueError: if the checkpoint is of a run with another identity.
+    """
+    if not path.exists():
+        return []
+    with np.load(path) as arrays:
+        theirs = json.loads(str(arrays["identity"]))
+        changed = [
+            f"{key} is {identity.get(key)}, was {theirs.get(key)}"
+            for key in sorted({*identity, *theirs})
+            if identity.get(key) != theirs.get(key)
+        ]
+        if changed:
+            raise ValueError(f"{path} is of another run: {'; '.join(changed)}")
+        for i, variable in enumerate(_state(model)):
+            variable.assign(arrays[f"variable_{i}"])
+        return arrays["losses"].tolist()
+
+
+def save_float16(model: keras.Model, path: Path) -> None:
+    """Writes weights that `model.load_weights` reads, at half their size.
+
+    Kernels are rounded to float16. Vectors (biases, the moments of batch normalisation) stay in
+    float32: they take no space, and variances can leave float16's range.
+
+    Args:
+        model: any built model.
+        path: ends in `.weights.h5`.
+    """
+    full = path.with_name("full." + path.name)
+    half = path.with_name("half." + path.name)
+    model.save_weights(full)
+
+    def copy(source: h5py.Group, target: h5py.Group) -> None:
+        target.attrs.update(source.attrs)
+        for name, item in source.items():
+            if isinstance(item, h5py.Group):
+                copy(item, target.create_group(name))
+            else:
+                values = np.asarray(item)
+                is_kernel = values.ndim > 1 and values.dtype == np.float32
+                values = values.astype(np.float16) if is_kernel else values
+                target.create_dataset(name, data=values).attrs.update(item.attrs)
+
+    with h5py.File(full, "r") as source, h5py.File(half, "w") as target:
+        copy(source, target)
+    full.unlink()
+    os.replace(half, path)
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]

@@ -1,0 +1,1 @@
+"""The Beam pipeline around BASNet: images in, masks and metrics out."""

@@ -1,0 +1,167 @@
+"""Encoded images to pixels: upright, RGB or gray, of a bounded size."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.metrics import Metrics
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.records import BadImage, DecodedImage, Failure, ImageRecord
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+MAX_PIXELS = 200_000_000
+
+# The bound is ours, checked before anything is decoded; Pillow's own only warns at first.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode_image(data: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decodes a photo for the network.
+
+    The first frame counts. EXIF orientation is applied, transparency is laid on white, 16-bit
+    values keep their upper half.
+
+    Args:
+        data: An encoded image of one of ``FORMATS``.
+        size: Side S of the square that the network takes, in pixels.
+
+    Returns:
+        uint8 (S, S, 3) RGB, and (width, height) of the upright image.
+
+    Raises:
+        BadImage: The data is no image of these formats, is cut short, broken or too large.
+    """
+    image = _load(data)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    elif image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bit(image)
+    upright = image.size
+    # Reducing by whole factors first costs nothing visible and most of the time.
+    small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(small), upright
+
+
+def decode_mask(data: bytes) -> np.ndarray:
+    """Decodes a mask or saliency map.
+
+    Args:
+        data: An encoded image of one of ``FORMATS``. One of zeros and ones only is a label map,
+            whose ones are foreground.
+
+    Returns:
+        uint8 (height, width): probability x 255, upright.
+
+    Raises:
+        BadImage: As ``decode_image``.
+    """
+    image = _load(data)
+    if image.mode == "P" and _is_label_map(image.getextrema()):
+        pixels = np.asarray(image)
+    elif image.mode.startswith("I") or image.mode == "F":
+        pixels = np.asarray(_to_8_bit(image))
+    else:
+        pixels = np.asarray(image.convert("L"))
+    return pixels * np.uint8(255) if _is_label_map((0, int(pixels.max()))) else pixels
+
+
+def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
+    """Decodes a ground-truth mask.
+
+    Args:
+        data: As for ``decode_mask``.
+        size: (width, height) that the mask has to have.
+
+    Returns:
+        bool (height, width), true above 128.
+
+    Raises:
+        BadImage: As ``decode_image``, or the mask has another size.
+    """
+    pixels = decode_mask(data)
+    height, width = pixels.shape
+    if (width, height) != size:
+        raise BadImage(
+            "truth_size",
+            f"the truth has {width} x {height} pixels, the image {size[0]} x {size[1]}",
+        )
+    return pixels > 128
+
+
+def _load(data: bytes) -> Image.Image:
+    """The first frame, upright and in memory."""
+    if not data:
+        raise BadImage("empty", "no bytes")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise BadImage("not_an_image", f"not a {', '.join(FORMATS)} image") from None
+    except Exception as error:
+        raise BadImage("broken", f"{type(error).__name__}: {error}") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImage(
+            "too_large",
+            f"{image.width} x {image.height} pixels; at most {MAX_PIXELS} are decoded",
+        )
+    try:
+        image.load()
+    except Exception as error:  # Pillow's decoders raise whatever broken data leads them to.
+        raise BadImage("broken", f"{image.format}: {type(error).__name__}: {error}") from error
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Broken EXIF says nothing; the pixels are as good as they were.
+        return image
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Gray of 16 bits, or floats in [0, 1], to 8 bits, never stretched to its own range."""
+    pixels = np.asarray(image)
+    if image.mode == "F":
+        pixels = np.nan_to_num(pixels, nan=0.0, posinf=1.0, neginf=0.0)
+        return Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+    return Image.fromarray((np.clip(pixels, 0, 65535) >> 8).astype(np.uint8))
+
+
+def _is_label_map(extrema: tuple[int, int]) -> bool:
+    return extrema[1] == 1
+
+
+class DecodeImages(beam.PTransform):
+    """``ImageRecord`` to ``DecodedImage``; failures under the tag ``"failures"``.
+
+    Args:
+        size: Side of the square that the network takes, in pixels.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    def expand(self, records):
+        """Decodes each record by itself."""
+        return records | beam.ParDo(_Decode(self.size)).with_outputs("failures", main="images")
+
+
+class _Decode(beam.DoFn):
+    def __init__(self, size: int):
+        self.size = size
+        self.decoded = Metrics.counter("images", "decoded")
+        self.seconds = Metrics.distribution("images", "decode_microseconds")
+
+    def process(self, record: ImageRecord) -> Iterator[DecodedImage]:
+        start = time.perf_counter()
+        try:
+            pixels, size = decode_image(record.image, self.size)
+        except BadImage as error:
+            yield beam.pvalue.TaggedOutput("failures", Failure.of(record.key, "decode", error))
+            return
+        self.decoded.inc()
+        self.seconds.update(int(1e6 * (time.perf_counter() - start)))
+        yield DecodedImage(record.key, record.mask, pixels, size, record.truth)

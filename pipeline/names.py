@@ -1,0 +1,79 @@
+"""Names of masks: below the output folder whatever the key holds, one for each image."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+LONGEST_PART = 100
+LONGEST_NAME = 400
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028\u2029\ud800-\udfff]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def claims(key: str) -> set[str]:
+    """The names that a key's mask could have, as file systems that ignore case see them."""
+    return {_folded(name) for name in _candidates(key)}
+
+
+def mask_path(key: str, taken: Collection[str], place: str) -> str:
+    """Path of an image's mask below the output folder.
+
+    Args:
+        key: The image's key; it may hold anything.
+        taken: The names that more than one image ``claims``.
+        place: Where the image was read, different for every image.
+
+    Returns:
+        ``masks/<key without suffix>.png``; with the suffix if another image could have that
+        name; with a hash of ``place`` if that one could be another's, too.
+    """
+    without_suffix, whole = _candidates(key)
+    for name in (without_suffix, whole):
+        if _folded(name) not in taken:
+            return f"masks/{name}.png"
+    return f"masks/{whole}~{_hash(place)}.png"
+
+
+def stem(key: str) -> str:
+    """The key without the suffix of an image."""
+    for suffix in IMAGE_SUFFIXES:
+        if key.lower().endswith(suffix):
+            return key[: -len(suffix)]
+    return key
+
+
+def _candidates(key: str) -> tuple[str, str]:
+    suffix = key[len(stem(key)) :]
+    safe = _safe(stem(key))
+    return safe, safe + suffix
+
+
+def _safe(name: str) -> str:
+    """A relative path that every file system takes; a hash marks what had to be changed."""
+    parts = []
+    for part in re.split(r"[/\\]", unicodedata.normalize("NFC", name)):
+        part = _UNSAFE.sub("_", part).rstrip(". ")
+        if part and not part.startswith("~"):
+            parts.append(f"_{part}" if _DEVICE.fullmatch(part) else part)
+    # A folder named like a mask could stand in the way of one.
+    parts[:-1] = [f"{part}_" if part.lower().endswith(".png") else part for part in parts[:-1]]
+    parts = [part.encode()[:LONGEST_PART].decode(errors="ignore").rstrip(". ") for part in parts]
+    safe = "/".join(parts)
+    if safe == name:
+        return safe
+    if len(safe) > LONGEST_NAME:
+        safe = parts[-1]
+    return f"{safe}~{_hash(name)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

@@ -1,0 +1,215 @@
+"""Every flag of the command, and what is checked before a job starts."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from model.presets import PRESETS
+from pipeline.build import Job
+from pipeline.read import find_files
+from pipeline.write import OUTPUTS
+
+SAMPLE = str(Path(__file__).parent / "sample")
+MODEL_SUFFIXES = (".keras", ".weights.h5")
+
+
+class UsageError(ValueError):
+    """The command cannot be run as it was given."""
+
+
+class AnnotateOptions(PipelineOptions):
+    """The flags of ``run_pipeline.py``; Beam's own pass through beside them."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("salient objects")
+        group.add_argument(
+            "--input",
+            nargs="+",
+            metavar="PATTERN",
+            help="images or TFRecord shards: files, folders or globs on any Beam filesystem "
+            "(default: the bundled sample)",
+        )
+        group.add_argument(
+            "--input_format",
+            default="auto",
+            choices=("auto", "tfrecord", "images"),
+            help="what the input is; auto goes by the names of the files (default: auto)",
+        )
+        group.add_argument(
+            "--truth",
+            metavar="PATTERN",
+            help="ground-truth masks of image files, matched by path without suffix below the "
+            "pattern's folder; records of shards carry their own",
+        )
+        group.add_argument(
+            "--masks",
+            metavar="PATTERN",
+            help="score these existing masks against --truth instead of running a model",
+        )
+        group.add_argument(
+            "--output", default="output", metavar="DIR", help="where to write (default: ./output)"
+        )
+        group.add_argument(
+            "--overwrite", action="store_true", help="replace what an earlier job left in --output"
+        )
+        group.add_argument(
+            "--model",
+            metavar="NAME|PATH",
+            help="a preset, or a .keras or .weights.h5 file (default: basnet_mini)",
+        )
+        group.add_argument(
+            "--image_size",
+            type=int,
+            default=256,
+            metavar="S",
+            help="images are segmented as squares of S pixels, a multiple of 32 (default: 256)",
+        )
+        group.add_argument(
+            "--batch_size",
+            type=int,
+            default=8,
+            metavar="N",
+            help="most images that the network runs on at once (default: 8)",
+        )
+        group.add_argument(
+            "--threshold",
+            type=float,
+            metavar="T",
+            help="write binary masks of what reaches T, in (0, 1] (default: 8-bit probabilities)",
+        )
+        group.add_argument(
+            "--max_failure_rate",
+            type=float,
+            default=0.1,
+            metavar="R",
+            help="exit with status 3 if a larger share of the images failed (default: 0.1)",
+        )
+
+
+def parse(argv: Sequence[str]) -> AnnotateOptions:
+    """Reads the flags.
+
+    Raises:
+        UsageError: Neither this command nor Beam knows a flag; the message names the nearest.
+    """
+    parser = _parser()
+    _, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flag = unknown[0].split("=")[0]
+        known = [name for action in parser._actions for name in action.option_strings]
+        near = difflib.get_close_matches(flag, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see --help"
+        raise UsageError(f"unknown argument {unknown[0]!r}{hint}")
+    return PipelineOptions(list(argv)).view_as(AnnotateOptions)
+
+
+def help_text() -> str:
+    """What ``--help`` prints: the command's own flags."""
+    parser = argparse.ArgumentParser(
+        prog="run_pipeline.py",
+        description="Segments the salient objects of photos and writes masks and metrics.",
+        epilog="Beam's own flags work, too: --runner, --direct_num_workers, --project, ...",
+    )
+    AnnotateOptions._add_argparse_args(parser)
+    return parser.format_help()
+
+
+def check(options: AnnotateOptions) -> Job:
+    """Turns flags into a job.
+
+    Raises:
+        UsageError: A value cannot work; the message names it and what would do.
+    """
+    if options.masks is not None:
+        if options.truth is None:
+            raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
+        if options.input or options.model:
+            raise UsageError("--masks scores existing masks; --input and --model do not go with it")
+    if options.image_size < 32 or options.image_size % 32:
+        raise UsageError(f"--image_size must be a multiple of 32; got {options.image_size}")
+    if options.batch_size < 1:
+        raise UsageError(f"--batch_size must be at least 1; got {options.batch_size}")
+    if options.threshold is not None and not 0 < options.threshold <= 1:
+        raise UsageError(f"--threshold must be in (0, 1]; got {options.threshold}")
+    if not 0 <= options.max_failure_rate <= 1:
+        raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
+    model = options.model or "basnet_mini"
+    if options.masks is None:
+        _check_model(model)
+    inputs = () if options.masks is not None else tuple(options.input or [SAMPLE])
+    for flag, patterns, kind in (
+        ("--input", inputs, options.input_format),
+        ("--masks", [options.masks], "images"),
+        ("--truth", [options.truth], "images"),
+    ):
+        for pattern in filter(None, patterns):
+            _check_pattern(flag, pattern, kind)
+    _check_output(options.output, options.overwrite)
+    return Job(
+        output=options.output,
+        inputs=inputs,
+        input_format=options.input_format,
+        truth=options.truth,
+        masks=options.masks,
+        model=model,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        threshold=options.threshold,
+    )
+
+
+def clear_output(output: str) -> None:
+    """Removes what an earlier job wrote, and nothing else."""
+    paths = [FileSystems.join(output, name) for name in OUTPUTS]
+    FileSystems.delete([path for path in paths if FileSystems.match([path])[0].metadata_list])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run_pipeline.py", add_help=False, allow_abbrev=False)
+    for cls in PipelineOptions.__subclasses__():
+        cls._add_argparse_args(parser)
+    return parser
+
+
+def _check_model(model: str) -> None:
+    with_weights = [name for name, preset in PRESETS.items() if preset.weights]
+    if model in with_weights:
+        return
+    if model in PRESETS:
+        raise UsageError(f"preset {model!r} has no weights; there are {', '.join(with_weights)}")
+    if not model.endswith(MODEL_SUFFIXES):
+        near = difflib.get_close_matches(model, with_weights, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; presets are {', '.join(with_weights)}"
+        raise UsageError(
+            f"--model {model!r} is neither a preset nor a {' or '.join(MODEL_SUFFIXES)} file{hint}"
+        )
+    if not FileSystems.exists(model):
+        raise UsageError(f"--model {model!r}: there is no such file")
+
+
+def _check_pattern(flag: str, pattern: str, input_format: str) -> None:
+    try:
+        found = next(find_files(pattern, input_format), None)
+    except Exception as error:
+        raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
+    if found is None:
+        raise UsageError(f"{flag} {pattern!r} matches no file")
+
+
+def _check_output(output: str, overwrite: bool) -> None:
+    try:
+        taken = FileSystems.match([FileSystems.join(output, "**")], limits=[1])[0].metadata_list
+    except Exception as error:
+        raise UsageError(f"--output {output!r} cannot be used: {error}") from error
+    if taken and not overwrite:
+        raise UsageError(
+            f"--output {output!r} is not empty; name another folder, or add --overwrite to replace "
+            "what an earlier job left there"
+        )

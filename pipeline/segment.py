@@ -1,0 +1,119 @@
+"""Decoded images to probability maps, in batches, with one copy of the network a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.shared import Shared
+
+from pipeline.records import DecodedImage, Failure, Prediction
+
+# uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1].
+Network = Callable[[np.ndarray], np.ndarray]
+
+
+def load_network(model: str, image_size: int, batch_size: int) -> Network:
+    """Loads the network from wherever it lies.
+
+    Args:
+        model: A preset, or a Keras file on any Beam filesystem.
+        image_size: Side S of the images, in pixels.
+        batch_size: Most images in a batch.
+
+    Raises:
+        ValueError: The model cannot be used; the message says why.
+    """
+    # Here and not above, so that building a graph loads no TensorFlow.
+    from model.segmenter import Segmenter, load_model
+
+    if FileSystems.get_scheme(model) is None:
+        return Segmenter(load_model(model), image_size, batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, model.rsplit("/", 1)[-1])
+        with FileSystems.open(model) as source, open(local, "wb") as target:
+            target.write(source.read())
+        return Segmenter(load_model(local), image_size, batch_size)
+
+
+def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
+    """Runs the network on a batch; if that fails, on each of its images alone."""
+    try:
+        maps = network(np.stack([image.pixels for image in images]))
+    except Exception as error:
+        if len(images) == 1:
+            yield Failure.of(images[0].key, "segment", error)
+            return
+        logging.warning("a batch of %d failed, its images follow one by one", len(images))
+        for image in images:
+            yield from segment([image], network)
+        return
+    for image, probability in zip(images, maps, strict=True):
+        yield Prediction(image.key, image.mask, probability, image.size, image.truth)
+
+
+class SegmentImages(beam.PTransform):
+    """``DecodedImage`` to ``Prediction``; failures under the tag ``"failures"``.
+
+    Args:
+        load: Makes the network, once in each process.
+        batch_size: Most images in a batch.
+    """
+
+    def __init__(self, load: Callable[[], Network], batch_size: int):
+        super().__init__()
+        self.load = load
+        self.batch_size = batch_size
+
+    def expand(self, images):
+        """Batches what a bundle brings."""
+        batches = beam.ParDo(_Segment(self.load, self.batch_size))
+        return images | batches.with_outputs("failures", main="predictions")
+
+
+class _Segment(beam.DoFn):
+    def __init__(self, load: Callable[[], Network], batch_size: int):
+        self.load = load
+        self.batch_size = batch_size
+        self.shared = Shared()
+        self.segmented = Metrics.counter("images", "segmented")
+        self.seconds = Metrics.distribution("images", "inference_microseconds")
+        self.sizes = Metrics.distribution("images", "batch_size")
+
+    def setup(self):
+        # A process sets up many DoFns; the network is theirs together.
+        self.network = self.shared.acquire(self.load)
+
+    def start_bundle(self):
+        self.waiting: list[DecodedImage] = []
+
+    def process(self, image: DecodedImage):
+        self.waiting.append(image)
+        if len(self.waiting) == self.batch_size:
+            yield from self._flush()
+
+    def finish_bundle(self):
+        if self.waiting:
+            yield from map(GlobalWindows.windowed_value, self._flush())
+
+    def _flush(self) -> Iterable:
+        batch, self.waiting = self.waiting, []
+        start = time.perf_counter()
+        results = list(segment(batch, self.network))
+        self.seconds.update(int(1e6 * (time.perf_counter() - start)))
+        self.sizes.update(len(batch))
+        for result in results:
+            if isinstance(result, Failure):
+                yield TaggedOutput("failures", result)
+            else:
+                self.segmented.inc()
+                yield result

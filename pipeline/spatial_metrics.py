@@ -1,0 +1,171 @@
+"""The metrics of one image pair that depend on where pixels are: near what, on which boundary.
+
+Layout, dtype and range are those of `metrics`: predictions are uint8 (H, W), probability x 255,
+masks are bool (H, W). What lies outside the image counts as background.
+"""
+
+import math
+import sys
+
+import numpy as np
+from scipy import ndimage
+
+RELAXED_RADIUS = 3  # pixels, Euclidean
+RELAXED_BETA_SQUARED = 0.3
+BOUNDARY_WIDTH = 0.02  # of the image diagonal
+
+_EPSILON = sys.float_info.epsilon
+_BLUR_RADIUS = 3
+_BLUR = np.exp(-(np.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1) ** 2) / (2 * 5**2))
+_BLUR /= _BLUR.sum()
+_HALF_LIFE = 5  # pixels over which the discount on a false positive halves
+_REACH = 53 * _HALF_LIFE  # from here on the discount, 2^-53, is lost in float64
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Returns the rows and columns that hold every `True` of a mask which is not empty.
+
+    Args:
+        mask: bool (H, W) with at least one `True`.
+        margin: pixels added on each side, cut off at the image's edge.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return tuple(
+        slice(max(int(line[0]) - margin, 0), min(int(line[-1]) + 1 + margin, length))
+        for line, length in zip((rows, columns), mask.shape, strict=True)
+    )
+
+
+def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Weighted F-measure with beta^2 = 1 (Margolin et al., CVPR 2014).
+
+    An error inside the object counts for no more than the errors around it do on average (a
+    Gaussian window, 7 x 7, sigma 5, where a pixel outside the object has the error of the object's
+    nearest pixel); an error outside weighs 2 - 2^(-d / 5), d its distance to the object.
+
+    Args:
+        prediction: uint8 (H, W), probability x 255.
+        truth: bool (H, W).
+
+    Returns:
+        The measure; 0 for an empty truth, as in the authors' code.
+    """
+    positives = _count(truth)
+    if positives == 0:
+        return 0.0
+    outside_error = int((prediction * ~truth).sum()) / 255
+
+    # The distance transform is the cost, and two kinds of pixels need none: those without error,
+    # and those so far out that their discount is nothing. The object itself is never cropped, and
+    # the margin keeps the blur's window whole.
+    near = bounding_box(truth, _REACH)
+    prediction, truth = prediction[near], truth[near]
+    active = bounding_box(truth | (prediction > 0), _BLUR_RADIUS)
+    prediction, truth = prediction[active], truth[active]
+    error = np.where(truth, 255 - prediction, prediction) / 255
+    nearest = ndimage.distance_transform_edt(~truth, return_distances=False, return_indices=True)
+
+    close = bounding_box(truth, _BLUR_RADIUS)
+    blurred = error[nearest[0][close], nearest[1][close]]
+    for axis in (0, 1):
+        blurred = ndimage.correlate1d(blurred, _BLUR, axis, mode="constant")
+    inside = truth[close]
+    inside_error = np.minimum(blurred, error[close])[inside].sum()
+
+    down = nearest[0] - np.arange(truth.shape[0], dtype=np.float64)[:, None]
+    right = nearest[1] - np.arange(truth.shape[1], dtype=np.float64)
+    discount = np.exp2(np.sqrt(down * down + right * right) / -_HALF_LIFE)
+    # Not a dot product: BLAS threads would make the last digits depend on the machine.
+    false_positive = 2 * outside_error - (error * discount).sum(where=~truth)
+
+    recall = max(1 - inside_error / positives, 0.0)
+    true_positive = recall * positives
+    precision = true_positive / (true_positive + false_positive + _EPSILON)
+    return float(2 * recall * precision / (recall + precision + _EPSILON))
+
+
+def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float | None:
+    """Boundary IoU (Cheng et al., CVPR 2021): the IoU of the masks' inner boundaries.
+
+    A boundary is what an erosion by 2 % of the image's diagonal, at least one pixel, takes away.
+
+    Args:
+        prediction: bool (H, W).
+        truth: bool (H, W).
+
+    Returns:
+        The IoU, or `None` when both masks are empty.
+    """
+    width = max(1, round(BOUNDARY_WIDTH * math.hypot(*truth.shape)))
+    predicted, actual = (mask & ~erode(mask, width) for mask in (prediction, truth))
+    union = _count(predicted | actual)
+    return _count(predicted & actual) / union if union else None
+
+
+def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float | None:
+    """F-measure, beta^2 = 0.3, of boundary pixels that lie within 3 pixels of the other boundary.
+
+    The relaxed measure that Qin et al. report for BASNet (CVPR 2019), with one-pixel boundaries.
+
+    Args:
+        prediction: bool (H, W).
+        truth: bool (H, W).
+
+    Returns:
+        The measure; `None` when the truth has no boundary, 0 when only the prediction has none.
+    """
+    predicted, actual = (mask & ~erode(mask, 1) for mask in (prediction, truth))
+    predicted_size, actual_size = _count(predicted), _count(actual)
+    if actual_size == 0:
+        return None
+    if predicted_size == 0:
+        return 0.0
+    precision = _count(predicted & dilate(actual, RELAXED_RADIUS)) / predicted_size
+    recall = _count(actual & dilate(predicted, RELAXED_RADIUS)) / actual_size
+    weighted = RELAXED_BETA_SQUARED * precision + recall
+    return (1 + RELAXED_BETA_SQUARED) * precision * recall / weighted if weighted else 0.0
+
+
+def erode(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Erodes by a square of side 2 * radius + 1, which equals radius erosions by a 3 x 3 one.
+
+    Args:
+        mask: bool (H, W); outside it is background.
+        radius: pixels, at least 1.
+
+    Returns:
+        bool (H, W).
+    """
+    eroded = np.pad(mask, radius)
+    for _ in range(2):
+        # The AND over a window is that of two windows that cover it, so windows can double.
+        span, side = 1, 2 * radius + 1
+        while span < side:
+            step = min(span, side - span)
+            eroded = eroded[:-step] & eroded[step:]
+            span += step
+        eroded = eroded.T
+    return eroded
+
+
+def dilate(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Dilates by a Euclidean disk: `True` within radius pixels of a `True`.
+
+    Args:
+        mask: bool (H, W).
+        radius: pixels; small, since every offset in the disk is visited.
+
+    Returns:
+        bool (H, W).
+    """
+    height, width = mask.shape
+    padded = np.pad(mask, radius)
+    dilated = np.zeros_like(mask)
+    for y, x in np.ndindex(2 * radius + 1, 2 * radius + 1):
+        if (y - radius) ** 2 + (x - radius) ** 2 <= radius**2:
+            dilated |= padded[y : y + height, x : x + width]
+    return dilated
+
+
+def _count(mask: np.ndarray) -> int:
+    return int(np.count_nonzero(mask))

@@ -1,0 +1,145 @@
+"""Statistics of a whole data set, merged from those of its parts in any order and grouping.
+
+Every sum is an integer multiple of 2^-40: a value is rounded once, when its image is added, and
+what follows is exact. So a runner may bundle and merge as it likes, and the summary is the same to
+the last digit. The size of the statistics does not depend on the number of images.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+DESCRIPTION_MEANS = ("foreground_fraction", "mean_confidence", "uncertain_fraction")
+METRIC_MEANS = (
+    "mae",
+    "s_measure",
+    "weighted_f",
+    "f_adaptive",
+    "e_adaptive",
+    "iou",
+    "dice",
+    "boundary_iou",
+    "relaxed_boundary_f",
+)
+
+_AVERAGED = DESCRIPTION_MEANS + METRIC_MEANS
+_ONE = 2**40
+_THRESHOLDS = 256
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """Counts and exact sums over images: what a Beam combiner accumulates.
+
+    Attributes:
+        images: images added.
+        empty_masks: images without a foreground pixel in the predicted mask.
+        with_truth: images that were measured against a ground truth.
+        counts: per averaged key, how many images had a value.
+        sums: per averaged key, the sum of those values x 2^40.
+        curves: images that came with curves.
+        f_curve: 256 sums of F-measure x 2^40, by threshold.
+        e_curve: 256 sums of E-measure x 2^40, by threshold.
+    """
+
+    images: int
+    empty_masks: int
+    with_truth: int
+    counts: tuple[int, ...]
+    sums: tuple[int, ...]
+    curves: int
+    f_curve: tuple[int, ...]
+    e_curve: tuple[int, ...]
+
+    @classmethod
+    def empty(cls) -> "DatasetStatistics":
+        """Returns the statistics of no image, which change nothing when merged."""
+        keys, curve = (0,) * len(_AVERAGED), _fixed_point(None)
+        return cls(0, 0, 0, counts=keys, sums=keys, curves=0, f_curve=curve, e_curve=curve)
+
+    def add_row(
+        self, row: dict, f_curve: np.ndarray | None = None, e_curve: np.ndarray | None = None
+    ) -> "DatasetStatistics":
+        """Returns these statistics with one image added.
+
+        Args:
+            row: what `metrics.describe_mask` returned and, where there was a truth, the values of
+                `metrics.compare`; other keys are ignored. A metric that is missing or `None` is
+                left out of its average.
+            f_curve: float64 (256,) of the `metrics.Comparison`, or `None` without a truth.
+            e_curve: the same.
+        """
+        values = [row.get(key) for key in _AVERAGED]
+        image = DatasetStatistics(
+            images=1,
+            empty_masks=int(row["empty"]),
+            with_truth=int(row.get("mae") is not None),
+            counts=tuple(int(value is not None) for value in values),
+            sums=tuple(0 if value is None else round(value * _ONE) for value in values),
+            curves=int(f_curve is not None),
+            f_curve=_fixed_point(f_curve),
+            e_curve=_fixed_point(e_curve),
+        )
+        return self.merge(image)
+
+    def merge(self, other: "DatasetStatistics") -> "DatasetStatistics":
+        """Returns the statistics of the images of both; commutative and associative."""
+        return DatasetStatistics(
+            images=self.images + other.images,
+            empty_masks=self.empty_masks + other.empty_masks,
+            with_truth=self.with_truth + other.with_truth,
+            counts=tuple(map(add, self.counts, other.counts)),
+            sums=tuple(map(add, self.sums, other.sums)),
+            curves=self.curves + other.curves,
+            f_curve=tuple(map(add, self.f_curve, other.f_curve)),
+            e_curve=tuple(map(add, self.e_curve, other.e_curve)),
+        )
+
+    def result(self) -> dict:
+        """Returns the data set's values, JSON-ready.
+
+        ``images``, ``empty_masks``, ``with_truth`` and the means of `DESCRIPTION_MEANS`; with any
+        truth also ``metrics``: the means of `METRIC_MEANS`, then ``max_f``, ``mean_f``, ``max_e``
+        and ``mean_e``, the maximum and mean over the thresholds of the curve that is the mean of
+        the images' curves, and ``images``, how many of them had a truth. A value that no image had
+        is `None`.
+        """
+        means = {
+            key: _ratio(total, count)
+            for key, total, count in zip(_AVERAGED, self.sums, self.counts, strict=True)
+        }
+        result = {
+            "images": self.images,
+            "empty_masks": self.empty_masks,
+            "with_truth": self.with_truth,
+            **{key: means[key] for key in DESCRIPTION_MEANS},
+        }
+        if self.with_truth:
+            result["metrics"] = {
+                **{key: means[key] for key in METRIC_MEANS},
+                "max_f": _ratio(max(self.f_curve), self.curves),
+                "mean_f": _ratio(sum(self.f_curve), self.curves * _THRESHOLDS),
+                "max_e": _ratio(max(self.e_curve), self.curves),
+                "mean_e": _ratio(sum(self.e_curve), self.curves * _THRESHOLDS),
+                "images": self.with_truth,
+            }
+        return result
+
+
+def merge_all(parts: Iterable[DatasetStatistics]) -> DatasetStatistics:
+    """Merges any number of statistics, none included."""
+    return reduce(DatasetStatistics.merge, parts, DatasetStatistics.empty())
+
+
+def _fixed_point(curve: np.ndarray | None) -> tuple[int, ...]:
+    if curve is None:
+        return (0,) * _THRESHOLDS
+    # Python integers: 64 bits would overflow, silently, after eight million images.
+    return tuple(np.rint(np.asarray(curve) * _ONE).astype(np.int64).tolist())
+
+
+def _ratio(total: int, count: int) -> float | None:
+    return total / (count * _ONE) if count else None

@@ -1,0 +1,63 @@
+"""Segments the salient objects of photos: python run_pipeline.py --runner=DirectRunner."""
+
+import json
+import os
+import sys
+import time
+
+# Before TensorFlow is loaded by a worker in this process: its notices about the processor.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
+
+from pipeline import options as flags
+from pipeline.build import build
+from pipeline.write import SUMMARY
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command and returns its exit status; see the README."""
+    if {"-h", "--help"} & set(argv):
+        print(flags.help_text())
+        return 0
+    try:
+        options = flags.parse(argv)
+        job = flags.check(options)
+    except flags.UsageError as error:
+        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        return 2
+
+    standard = options.view_as(StandardOptions)
+    if standard.runner in (None, "DirectRunner"):
+        # What DirectRunner falls back to after it could not download another runner's binary.
+        standard.runner = "FnApiRunner"
+    options.view_as(SetupOptions).save_main_session = False
+    if options.overwrite:
+        flags.clear_output(job.output)
+
+    start = time.monotonic()
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, job)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        print(f"run_pipeline.py: the job broke: {error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - start
+
+    with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
+        summary = json.load(file)
+    for reason, count in summary["failures"].items():
+        print(f"{count} failed: {reason}", file=sys.stderr)
+    images, failed = summary["images"], summary["failed"]
+    print(
+        f"{images} images, {failed} failures, {seconds:.1f} s, {images / seconds:.1f} images/s, "
+        f"output in {job.output}"
+    )
+    return 3 if failed > options.max_failure_rate * images else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
