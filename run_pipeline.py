@@ -1,20 +1,24 @@
 """Segments the salient objects of photos: python run_pipeline.py --runner=DirectRunner."""
 
 import json
+import logging
 import os
 import sys
 import time
 
-# Before TensorFlow is loaded by a worker in this process: its notices about the processor.
+# TensorFlow's notices about the processor, when a worker in this process loads it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Beam's notice that its optional parts for Google Cloud are not installed.
+logging.disable(logging.WARNING)
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 
 from pipeline import options as flags
-from pipeline.build import build
-from pipeline.write import SUMMARY
+from pipeline.job import SUMMARY
+
+logging.disable(logging.NOTSET)
 
 
 def main(argv: list[str]) -> int:
@@ -28,6 +32,9 @@ def main(argv: list[str]) -> int:
     except flags.UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 2
+
+    # Not above: what the stages import takes longer than all of --help.
+    from pipeline.build import build
 
     standard = options.view_as(StandardOptions)
     if standard.runner in (None, "DirectRunner"):

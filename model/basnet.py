@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 from model.backbones import PRESETS as BACKBONES
-from model.backbones import BasicBlock, ResNetBackbone, conv_bn_relu
+from model.backbones import STYLES, BasicBlock, ResNetBackbone, conv_bn_relu
 from model.presets import PRESETS
 
 STRIDE = 32
@@ -192,11 +192,13 @@ class BASNet(keras.Model):
 def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:
     """Features of decoder stages 1 to 6 and of the bridge, each half the size of the one before."""
     style = backbone.style
-    if style == "paper":
+    if STYLES[style].own_stem:
         for layer in backbone.stem:
             x = layer(x)
     else:
         x = layers.Conv2D(filters, 3, padding="same", name="stem_conv")(x)
+        for layer in backbone.stem:
+            layer.trainable = False  # Replaced, so nothing would train it.
 
     skips = []
     for stage in backbone.stages:

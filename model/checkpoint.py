@@ -25,7 +25,7 @@ def save_checkpoint(
         identity: what must be the same in a run that goes on from it.
         losses: loss of every step so far.
     """
-    arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_state(model))}
+    arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(model))}
     arrays["identity"] = np.array(json.dumps(identity))
     arrays["losses"] = np.array(losses, "float64")
     temporary = path.with_name(path.name + ".tmp")

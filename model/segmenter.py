@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -79,10 +80,13 @@ def load_model(name: str) -> keras.Model:
         return keras.saving.load_model(name, compile=False)
     for preset in ("basnet_mini", "basnet_paper", "basnet_resnet18", "basnet_resnet34"):
         model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
-        try:
-            model.load_weights(name)
-        except ValueError:
-            continue
+        with warnings.catch_warnings():
+            # Keras only warns of layers that the file lacks, and leaves them random.
+            warnings.simplefilter("error", UserWarning)
+            try:
+                model.load_weights(name)
+            except (ValueError, UserWarning):
+                continue
         return model
     raise ValueError(f"the weights in {name!r} fit none of the presets' networks")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -11,38 +10,12 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from pipeline.decode import DecodeImages
+from pipeline.job import FAILURES, METRICS, Job
 from pipeline.read import ReadImages, ReadPairs
 from pipeline.records import Failure
 from pipeline.score import MergeRows, ScoreMasks
 from pipeline.segment import SegmentImages, load_network
 from pipeline.write import WriteLines, WriteMasks, write_summary
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be done.
-
-    Attributes:
-        output: The output folder.
-        inputs: Patterns of images and shards; unused with ``masks``.
-        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``.
-        truth: Pattern of ground truth of image files, or None.
-        masks: Pattern of existing masks to score instead of running a model, or None.
-        model: A preset or a Keras file.
-        image_size: Side of the square that the network takes, in pixels.
-        batch_size: Most images in a batch.
-        threshold: Makes binary masks; None for probabilities.
-    """
-
-    output: str
-    inputs: tuple[str, ...] = ()
-    input_format: str = "auto"
-    truth: str | None = None
-    masks: str | None = None
-    model: str = "basnet_mini"
-    image_size: int = 256
-    batch_size: int = 8
-    threshold: float | None = None
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -52,8 +25,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     else:
         rows, failures = _annotate(pipeline, job)
 
-    rows | "WriteRows" >> WriteLines(FileSystems.join(job.output, "metrics", "metrics"))
-    failures | "WriteFailures" >> WriteLines(FileSystems.join(job.output, "failures", "failures"))
+    rows | "WriteRows" >> WriteLines(FileSystems.join(job.output, METRICS, "metrics"))
+    failures | "WriteFailures" >> WriteLines(FileSystems.join(job.output, FAILURES, "failures"))
 
     statistics = rows | "Statistics" >> beam.CombineGlobally(MergeRows())
     reasons = failures | "Reasons" >> beam.Map(_count) | beam.combiners.Count.PerElement()

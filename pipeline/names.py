@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from pipeline.job import MASKS
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LONGEST_PART = 100
 LONGEST_NAME = 400
@@ -35,8 +37,8 @@ def mask_path(key: str, taken: Collection[str], place: str) -> str:
     without_suffix, whole = _candidates(key)
     for name in (without_suffix, whole):
         if _folded(name) not in taken:
-            return f"masks/{name}.png"
-    return f"masks/{whole}~{_hash(place)}.png"
+            return f"{MASKS}/{name}.png"
+    return f"{MASKS}/{whole}~{_hash(place)}.png"
 
 
 def stem(key: str) -> str:

@@ -11,9 +11,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from model.presets import PRESETS
-from pipeline.build import Job
+from pipeline.job import OUTPUTS, Job
 from pipeline.read import find_files
-from pipeline.write import OUTPUTS
 
 SAMPLE = str(Path(__file__).parent / "sample")
 MODEL_SUFFIXES = (".keras", ".weights.h5")

@@ -15,13 +15,11 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from PIL import Image
 
+from pipeline.job import SUMMARY
 from pipeline.records import Failure, MetricsRow, Prediction
 from pipeline.score import score
 from pipeline.summary import DatasetStatistics
 
-SUMMARY = "summary.json"
-# What a job writes below --output, and so what --overwrite removes.
-OUTPUTS = ("masks", "metrics", "failures", SUMMARY)
 # Level 6 takes twice the time of level 1 for files that are a few percent smaller.
 PNG_LEVEL = 1
 

@@ -1,0 +1,203 @@
+"""Images and masks for training: found in folders, split, cropped, jittered and batched.
+
+Every batch is a pure function of the pairs, the seed and the step, so that a run that was
+interrupted goes on with the very batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+WORKERS = 2
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image and its mask.
+
+    Attributes:
+        name: `<folder>/<stem>`, which also decides whether the pair is held out.
+        image: the image file.
+        mask: the mask file, white where the object is.
+        weight: how often the pair is drawn, in relation to the others.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+    weight: float = 1.0
+
+
+def find_pairs(folder: Path, weight: float = 1.0) -> list[Pair]:
+    """Pairs of `folder/images/*` and `folder/masks/*` with the same stem, in the order of names.
+
+    Args:
+        folder: a folder that holds `images/` and `masks/`; masks without an image are left alone.
+        weight: the weight of each of its pairs.
+
+    Returns:
+        At least one pair.
+
+    Raises:
+        ValueError: if there is no image, or an image without a mask, which is named.
+    """
+    if weight <= 0:
+        raise ValueError(f"the weight of {folder} must be positive, got {weight}")
+    masks = {path.stem: path for path in _pictures(folder / "masks")}
+    pairs = []
+    for image in _pictures(folder / "images"):
+        if image.stem not in masks:
+            raise ValueError(f"{image} has no mask {folder / 'masks' / image.stem}.png")
+        name = f"{folder.resolve().name}/{image.stem}"
+        pairs.append(Pair(name, image, masks[image.stem], weight))
+    if not pairs:
+        raise ValueError(f"no images in {folder / 'images'}; known are {', '.join(SUFFIXES)}")
+    return pairs
+
+
+def split_pairs(pairs: Sequence[Pair], fraction: float) -> tuple[list[Pair], list[Pair]]:
+    """Splits pairs into those to train on and those to validate with.
+
+    Args:
+        pairs: all pairs.
+        fraction: expected share of the held-out pairs, in [0, 1).
+
+    Returns:
+        The pairs to train on and the held-out ones. A hash of its name alone decides where a pair
+        goes, so that adding or removing others never moves it.
+    """
+    train, validation = [], []
+    for pair in pairs:
+        held_out = name_hash(pair.name) < fraction * 2**64
+        (validation if held_out else train).append(pair)
+    return train, validation
+
+
+def name_hash(name: str) -> int:
+    """A number in [0, 2**64) that looks random and is the same on every machine."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a pair and resizes both to a square, whatever their shape.
+
+    Args:
+        pair: the files.
+        size: side of the square in pixels.
+
+    Returns:
+        The image, uint8 (size, size, 3), and the mask, uint8 (size, size), soft at its edges.
+
+    Raises:
+        ValueError: if a file cannot be read, or their sizes differ; the files are named.
+    """
+    image, mask = _open(pair.image, "RGB"), _open(pair.mask, "L")
+    if image.size != mask.size:
+        raise ValueError(
+            f"{pair.image} has {image.width} x {image.height} pixels, "
+            f"its mask {pair.mask} has {mask.width} x {mask.height}"
+        )
+    square = (size, size)
+    image = image.resize(square, Image.Resampling.BILINEAR)
+    return np.asarray(image), np.asarray(mask.resize(square, Image.Resampling.BILINEAR))
+
+
+def augment(
+    image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes a random crop, flips every other one, and changes brightness, contrast and colour.
+
+    Args:
+        image: uint8 (S, S, 3).
+        mask: uint8 (S, S).
+        crop: side of the crop, at most S.
+        rng: source of every choice.
+
+    Returns:
+        float32 (crop, crop, 3) in [0, 255] and float32 (crop, crop, 1) in [0, 1].
+    """
+    top, left = rng.integers(0, len(image) - crop + 1, size=2)
+    flip = -1 if rng.random() < 0.5 else 1
+    brightness, contrast = rng.uniform(0.7, 1.3, size=2)
+    saturation = rng.uniform(0.5, 1.5)
+    tint = rng.uniform(0.93, 1.07, size=3).astype("float32")
+
+    window = (slice(top, top + crop), slice(left, left + crop))
+    pixels = image[window][:, ::flip].astype("float32")
+    gray = pixels.mean(axis=-1, keepdims=True)
+    pixels = gray + np.float32(saturation) * (pixels - gray)
+    mean = gray.mean()
+    pixels = (np.float32(contrast) * (pixels - mean) + np.float32(brightness) * mean) * tint
+    truth = mask[window][:, ::flip, None].astype("float32") / np.float32(255)
+    return np.clip(pixels, 0, 255), truth
+
+
+def make_batch(
+    pairs: Sequence[Pair], *, batch_size: int, resize: int, crop: int, seed: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The batch of one step: drawn with replacement, each pair as often as its weight says.
+
+    Args:
+        pairs: the pairs to draw from.
+        batch_size: number N of crops.
+        resize: side of the squares that crops are taken from.
+        crop: side of the crops.
+        seed: seed of the run.
+        step: number of the step; with the seed it decides everything.
+
+    Returns:
+        Images, float32 (N, crop, crop, 3) in [0, 255], and masks, float32 (N, crop, crop, 1).
+    """
+    rng = np.random.default_rng((seed, step))
+    weights = np.array([pair.weight for pair in pairs])
+    chosen = rng.choice(len(pairs), size=batch_size, p=weights / weights.sum())
+    crops = [augment(*load_pair(pairs[index], resize), crop, rng) for index in chosen]
+    images, masks = zip(*crops, strict=True)
+    return np.stack(images), np.stack(masks)
+
+
+def batches(
+    pairs: Sequence[Pair], steps: range, *, batch_size: int, resize: int, crop: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of the given steps in order, made ahead by a few threads; see `make_batch`."""
+
+    def make(step: int) -> tuple[np.ndarray, np.ndarray]:
+        return make_batch(
+            pairs, batch_size=batch_size, resize=resize, crop=crop, seed=seed, step=step
+        )
+
+    pool = ThreadPoolExecutor(WORKERS)
+    waiting: deque = deque()
+    try:
+        for step in steps:
+            waiting.append(pool.submit(make, step))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def _open(path: Path, mode: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert(mode)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,42 @@
+"""Packages, dependencies and extras; ``--setup_file=./setup.py`` ships the same to workers.
+
+A lower bound is the oldest release that the tests were run with, an upper one the next that may
+break what is used of it.
+"""
+
+from setuptools import setup
+
+setup(
+    name="basnet-annotator",
+    version="0.1.0",
+    description="Batch annotation of salient objects: Apache Beam and Keras BASNet",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["model", "pipeline"],
+    package_data={"model": ["weights/*"], "pipeline": ["sample/*"]},
+    install_requires=[
+        # The pipeline, on every runner.
+        "apache-beam>=2.77,<3",
+        # Checksums of TFRecord shards.
+        "google-crc32c>=1.9,<2",
+        # The backend that runs the network, and the messages inside TFRecord shards.
+        "tensorflow>=2.21,<3",
+        # The network.
+        "keras>=3.15,<4",
+        # Weights files of half the size; Keras writes its own with it.
+        "h5py>=3.14,<4",
+        # Arrays between the stages, and the metrics.
+        "numpy>=2.4,<3",
+        # Decodes photos and writes masks; its releases change how unusual modes are converted.
+        "pillow>=12.3,<13",
+        # Components and distance transforms of the metrics.
+        "scipy>=1.17,<2",
+    ],
+    extras_require={
+        "test": [
+            "pytest>=9.2,<10",
+            # Each release formats a little differently.
+            "ruff>=0.17,<0.18",
+        ],
+    },
+)

@@ -1,0 +1,142 @@
+"""The command as a user gives it, in a process of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
+
+
+def run(*flags, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, flags)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The command without flags but the runner, from another working directory."""
+    cwd = tmp_path_factory.mktemp("elsewhere")
+    return run("--runner=DirectRunner", cwd=cwd), cwd / "output"
+
+
+def test_annotates_the_bundled_sample(sample):
+    finished, output = sample
+    assert finished.returncode == 0, finished.stderr
+    last = finished.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"11 images, 0 failures, \d+\.\d s, \d+\.\d images/s, output in output", last
+    )
+    assert len(list(output.glob("masks/*.png"))) == 11
+    lines = (output / "metrics" / "metrics-00000-of-00001.jsonl").read_text().splitlines()
+    assert len(lines) == 11
+    assert json.loads((output / "summary.json").read_text())["with_truth"] == 5
+    assert not list(output.rglob("*.tmp"))
+
+
+def test_the_rotated_photo_has_an_upright_mask(sample):
+    _, output = sample
+    assert Image.open(output / "masks" / "hopper.png").size == (512, 600)
+
+
+def test_masks_show_the_objects(sample):
+    _, output = sample
+    metrics = json.loads((output / "summary.json").read_text())["metrics"]
+    # Random weights give 0.08; a mask of everything, 0.49.
+    assert metrics["iou"] > 0.6
+
+
+def test_refuses_an_output_that_is_not_empty(sample):
+    _, output = sample
+    again = run("--runner=DirectRunner", cwd=output.parent)
+    assert again.returncode == 2
+    assert "--output 'output' is not empty" in again.stderr
+    assert len(list(output.glob("masks/*.png"))) == 11
+
+
+def test_overwrite_replaces_what_was_there(sample, tmp_path):
+    _, output = sample
+    old = tmp_path / "output"
+    (old / "masks").mkdir(parents=True)
+    (old / "masks" / "stale.png").write_bytes(b"")
+    (old / "notes.txt").write_text("mine")
+    photo = output / "masks" / "flower.png"
+    finished = run("--input", photo, "--overwrite", "--threshold=0.5", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert [path.name for path in (old / "masks").iterdir()] == ["flower.png"]
+    assert Image.open(old / "masks" / "flower.png").mode == "1"
+    assert (old / "notes.txt").read_text() == "mine"
+
+
+def test_too_many_failures_give_status_3(tmp_path):
+    (tmp_path / "text.jpg").write_text("not an image")
+    finished = run("--input", tmp_path / "text.jpg", cwd=tmp_path)
+    assert finished.returncode == 3, finished.stderr
+    assert "1 failed: not_an_image" in finished.stderr
+    assert finished.stdout.startswith("1 images, 1 failures, ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--threshhold=1"], "unknown argument '--threshhold=1'; did you mean --threshold?"),
+        (["--input=nowhere/*.jpg"], "--input 'nowhere/*.jpg' matches no file"),
+        (["--model=basnet_min"], "did you mean basnet_mini?"),
+        (["--masks=x"], "--masks needs --truth"),
+    ],
+)
+def test_wrong_usage_gives_status_2(flags, message, tmp_path):
+    finished = run(*flags, cwd=tmp_path)
+    assert finished.returncode == 2
+    assert message in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_help_is_quick_and_loads_no_tensorflow(tmp_path):
+    code = f"""
+import runpy, sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # importing them raises
+sys.argv = [{str(SCRIPT)!r}, "--help"]
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert finished.returncode == 0, finished.stderr
+    for flag in ("--input", "--output", "--model", "--masks", "--truth", "--threshold"):
+        assert flag in finished.stdout
+    seconds = []
+    for _ in range(3):
+        start = time.monotonic()
+        run("--help", cwd=tmp_path)
+        seconds.append(time.monotonic() - start)
+    assert min(seconds) < 2
+
+
+def test_runs_in_worker_processes(tmp_path):
+    for number in range(12):
+        Image.new("RGB", (40, 30), (number * 20, 100, 50)).save(tmp_path / f"{number}.png")
+    finished = run(
+        f"--input={tmp_path}/*.png",
+        "--output=result",
+        "--direct_num_workers=2",
+        "--direct_running_mode=multi_processing",
+        "--image_size=32",
+        cwd=tmp_path,
+        PYTHONPATH=str(SCRIPT.parent),
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("12 images, 0 failures")
+    assert len(list((tmp_path / "result" / "masks").iterdir())) == 12

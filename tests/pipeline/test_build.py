@@ -1,0 +1,182 @@
+"""The key test: what the pipeline writes equals a plain loop over the same images."""
+
+import functools
+import io
+import json
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+from PIL import Image
+
+from model.basnet import BASNet
+from pipeline.build import build
+from pipeline.decode import decode_mask
+from pipeline.job import Job
+from pipeline.metrics import compare, describe_mask
+
+SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
+SIZE, BATCH = 64, 4
+
+
+def run(job):
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([]))
+    build(pipeline, job)
+    result = pipeline.run()
+    result.wait_until_finish()
+    return result.metrics()
+
+
+def rows(output):
+    lines = [
+        line
+        for path in sorted(Path(output).glob("metrics/*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def counters(metrics):
+    return {
+        f"{counter.key.metric.namespace}/{counter.key.metric.name}": counter.committed
+        for counter in metrics.query()["counters"]
+    }
+
+
+@functools.cache
+def loop():
+    """Masks and rows of the sample by TensorFlow's own reader, one image after the other."""
+    network = BASNet.from_preset("basnet_mini")
+    expected = {}
+    for shard in sorted(SAMPLE.glob("*.tfrecord")):
+        for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            key = feature["image/filename"].bytes_list.value[0].decode()
+            size = tuple(
+                feature[f"image/{side}"].int64_list.value[0] for side in ("width", "height")
+            )
+            image = Image.open(io.BytesIO(feature["image/encoded"].bytes_list.value[0]))
+            if image.getexif().get(274) == 6:
+                image = image.transpose(Image.Transpose.ROTATE_270)
+            assert image.size == size
+            small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, None, 3.0)
+            pixels = np.asarray(small, np.float32)[None]
+            probability = np.asarray(network(pixels, training=False)[0])[0, :, :, 0]
+            full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)
+            mask = np.rint(np.asarray(full) * 255).astype(np.uint8)
+            truth = feature["image/segmentation/class/encoded"].bytes_list.value
+            expected[key] = (mask, truth[0] if truth else None)
+    return expected
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """The output of the pipeline on the sample, and its Beam metrics."""
+    output = str(tmp_path_factory.mktemp("output"))
+    job = Job(output, (str(SAMPLE),), image_size=SIZE, batch_size=BATCH)
+    return output, run(job)
+
+
+def test_masks_equal_those_of_a_plain_loop(output):
+    folder, _ = output
+    found = {path.stem: path for path in Path(folder, "masks").iterdir()}
+    assert found.keys() == {Path(key).stem for key in loop()}
+    for key, (mask, _) in loop().items():
+        written = Image.open(found[Path(key).stem])
+        assert written.mode == "L"
+        # A batch of another size may round the last bit of a float differently.
+        difference = np.abs(np.asarray(written).astype(int) - mask)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.001
+
+
+def test_rows_equal_those_of_a_plain_loop(output):
+    folder, _ = output
+    table = rows(folder)
+    assert table.keys() == loop().keys()
+    for key, (_, truth) in loop().items():
+        row, mask = table[key], np.asarray(Image.open(Path(folder, table[key]["mask"])))
+        expected = describe_mask(mask)
+        if truth is not None:
+            expected |= compare(mask, decode_mask(truth) > 128).values
+        assert {name: row[name] for name in expected} == expected
+        assert row.keys() == {"key", "status", "mask", "width", "height", *expected}
+        assert (row["height"], row["width"]) == mask.shape
+        assert row["status"] == "ok"
+
+
+def test_summary_is_the_mean_of_the_rows(output):
+    folder, _ = output
+    summary, table = json.loads(Path(folder, "summary.json").read_text()), rows(folder).values()
+    assert (summary["images"], summary["masks"], summary["failed"]) == (11, 11, 0)
+    assert summary["with_truth"] == 5
+    fractions = [row["foreground_fraction"] for row in table]
+    assert summary["foreground_fraction"] == pytest.approx(np.mean(fractions), abs=1e-9)
+    for name in ("mae", "s_measure", "iou", "weighted_f"):
+        values = [row[name] for row in table if "mae" in row]
+        assert summary["metrics"][name] == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_counts_what_it_did(output):
+    _, metrics = output
+    assert counters(metrics) == {"images/read": 11, "images/decoded": 11, "images/segmented": 11}
+    distributions = {d.key.metric.name: d.committed for d in metrics.query()["distributions"]}
+    assert distributions["decode_microseconds"].count == 11
+    assert distributions["write_microseconds"].count == 11
+    assert distributions["batch_size"].sum == 11
+    assert distributions["batch_size"].max <= BATCH
+    assert distributions["inference_microseconds"].count == distributions["batch_size"].count
+
+
+def test_scoring_the_written_masks_gives_the_same_rows(output, tmp_path):
+    folder, _ = output
+    truths = tmp_path / "truth"
+    truths.mkdir()
+    for key, (_, truth) in loop().items():
+        if truth is not None:
+            (truths / f"{Path(key).stem}.png").write_bytes(truth)
+    scored = tmp_path / "scored"
+    run(Job(str(scored), masks=f"{folder}/masks/*.png", truth=str(truths)))
+    annotated = {Path(key).stem: row for key, row in rows(folder).items()}
+    table = rows(scored)
+    assert len(table) == 5
+    for key, row in table.items():
+        expected = annotated[Path(key).stem]
+        assert {n: v for n, v in row.items() if n not in ("key", "mask")} == {
+            n: v for n, v in expected.items() if n not in ("key", "mask")
+        }
+    ours, theirs = (json.loads(Path(f, "summary.json").read_text()) for f in (folder, scored))
+    assert ours["metrics"] == theirs["metrics"]
+    # The six masks without a truth are failures, not rows.
+    assert theirs["failures"] == {"missing_truth": 6}
+
+
+def test_one_bad_image_harms_no_other(tmp_path):
+    photos, output = tmp_path / "photos", tmp_path / "output"
+    photos.mkdir()
+    good = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    for number in range(5):
+        Image.fromarray(good).save(photos / f"good{number}.jpg")
+    (photos / "text.jpg").write_text("not an image")
+    (photos / "empty.png").write_bytes(b"")
+    whole = (photos / "good0.jpg").read_bytes()
+    (photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    metrics = run(Job(str(output), (str(photos),), image_size=SIZE, batch_size=BATCH))
+    assert rows(output).keys() == {f"good{number}.jpg" for number in range(5)}
+    failures = [
+        json.loads(line)
+        for path in output.glob("failures/*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert {(f["key"], f["stage"], f["reason"]) for f in failures} == {
+        ("text.jpg", "decode", "not_an_image"),
+        ("empty.png", "decode", "empty"),
+        ("cut.jpg", "decode", "broken"),
+    }
+    assert counters(metrics)["failures/not_an_image"] == 1
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["images"], summary["masks"], summary["failed"]) == (8, 5, 3)
+    assert summary["failures"] == {"broken": 1, "empty": 1, "not_an_image": 1}
