@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 
 # TensorFlow's notices about the processor, when a worker in this process loads it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -50,7 +51,9 @@ def main(argv: list[str]) -> int:
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
-        print(f"run_pipeline.py: the job broke: {error}", file=sys.stderr)
+        traceback.print_exc()
+        reason = str(error).splitlines() or [type(error).__name__]
+        print(f"run_pipeline.py: the job broke: {reason[0]}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - start
 
