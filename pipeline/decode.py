@@ -63,13 +63,15 @@ def decode_mask(data: bytes) -> np.ndarray:
         BadImage: As ``decode_image``.
     """
     image = _load(data)
-    if image.mode == "P" and _is_label_map(image.getextrema()):
-        pixels = np.asarray(image)
-    elif image.mode.startswith("I") or image.mode == "F":
-        pixels = np.asarray(_to_8_bit(image))
-    else:
-        pixels = np.asarray(image.convert("L"))
-    return pixels * np.uint8(255) if _is_label_map((0, int(pixels.max()))) else pixels
+    if image.mode == "F":
+        return np.asarray(_to_8_bit(image))
+    if not image.mode.startswith("I") and (image.mode != "P" or _is_black_and_white(image)):
+        image = image.convert("L")
+    # Before 16 bits become 8: a faint map is no label map.
+    labels = np.asarray(image)
+    if labels.max() == 1:
+        return np.where(labels == 1, np.uint8(255), np.uint8(0))
+    return np.asarray(_to_8_bit(image) if image.mode.startswith("I") else image.convert("L"))
 
 
 def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -129,8 +131,10 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.clip(pixels, 0, 65535) >> 8).astype(np.uint8))
 
 
-def _is_label_map(extrema: tuple[int, int]) -> bool:
-    return extrema[1] == 1
+def _is_black_and_white(image: Image.Image) -> bool:
+    """Whether a palette says what its two numbers mean, in whichever order."""
+    palette = image.getpalette() or []
+    return {tuple(palette[:3]), tuple(palette[3:6])} == {(0, 0, 0), (255, 255, 255)}
 
 
 class DecodeImages(beam.PTransform):
@@ -159,7 +163,7 @@ class _Decode(beam.DoFn):
         start = time.perf_counter()
         try:
             pixels, size = decode_image(record.image, self.size)
-        except BadImage as error:
+        except Exception as error:
             yield beam.pvalue.TaggedOutput("failures", Failure.of(record.key, "decode", error))
             return
         self.decoded.inc()

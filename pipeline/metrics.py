@@ -22,9 +22,8 @@ from pipeline.spatial_metrics import boundary_iou, bounding_box, relaxed_boundar
 FOREGROUND_LEVEL = 128  # the first uint8 level of a probability of at least 0.5
 F_BETA_SQUARED = 0.3
 
-_EPSILON = (
-    sys.float_info.epsilon
-)  # MATLAB's eps, which the published implementations add to denominators
+# MATLAB's eps, which the published implementations add to denominators.
+_EPSILON = sys.float_info.epsilon
 _LEVELS = np.arange(256)
 _POWERS = np.stack([_LEVELS**0, _LEVELS, _LEVELS**2], axis=1)
 _CONFIDENCE = np.maximum(_LEVELS, 255 - _LEVELS)

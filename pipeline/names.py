@@ -32,13 +32,13 @@ def mask_path(key: str, taken: Collection[str], place: str) -> str:
 
     Returns:
         ``masks/<key without suffix>.png``; with the suffix if another image could have that
-        name; with a hash of ``place`` if that one could be another's, too.
+        name; in a folder named by a hash of ``place`` if that one could be another's, too.
     """
     without_suffix, whole = _candidates(key)
     for name in (without_suffix, whole):
         if _folded(name) not in taken:
             return f"{MASKS}/{name}.png"
-    return f"{MASKS}/{whole}~{_hash(place)}.png"
+    return f"{MASKS}/~{_hash(place)}/{whole}.png"
 
 
 def stem(key: str) -> str:
@@ -59,17 +59,17 @@ def _safe(name: str) -> str:
     """A relative path that every file system takes; a hash marks what had to be changed."""
     parts = []
     for part in re.split(r"[/\\]", unicodedata.normalize("NFC", name)):
-        part = _UNSAFE.sub("_", part).rstrip(". ")
+        part = _UNSAFE.sub("_", part).encode()[:LONGEST_PART].decode(errors="ignore").rstrip(". ")
+        # A leading ~ is for the names of images that share theirs with another.
         if part and not part.startswith("~"):
             parts.append(f"_{part}" if _DEVICE.fullmatch(part) else part)
     # A folder named like a mask could stand in the way of one.
     parts[:-1] = [f"{part}_" if part.lower().endswith(".png") else part for part in parts[:-1]]
-    parts = [part.encode()[:LONGEST_PART].decode(errors="ignore").rstrip(". ") for part in parts]
     safe = "/".join(parts)
-    if safe == name:
-        return safe
-    if len(safe) > LONGEST_NAME:
+    if len(safe.encode()) > LONGEST_NAME:
         safe = parts[-1]
+    elif safe == name:
+        return safe
     return f"{safe}~{_hash(name)}"
 
 

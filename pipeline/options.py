@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -149,7 +151,9 @@ def check(options: AnnotateOptions) -> Job:
         ("--truth", [options.truth], "images"),
     ):
         for pattern in filter(None, patterns):
-            _check_pattern(flag, pattern, kind)
+            read = _check_pattern(flag, pattern, kind)
+            if options.overwrite:
+                _check_kept(flag, read, options.output)
     _check_output(options.output, options.overwrite)
     return Job(
         output=options.output,
@@ -166,12 +170,25 @@ def check(options: AnnotateOptions) -> Job:
 
 def clear_output(output: str) -> None:
     """Removes what an earlier job wrote, and nothing else."""
-    paths = [FileSystems.join(output, name) for name in OUTPUTS]
-    FileSystems.delete([path for path in paths if FileSystems.match([path])[0].metadata_list])
+    for name in OUTPUTS:
+        path = _absolute(FileSystems.join(output, name))
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+            continue
+        # Object stores have no folders to delete, only files whose names start alike.
+        literal = path.replace("[", "[[]")
+        for found in FileSystems.match([literal, f"{literal}/**"]):
+            files = [file.path.replace("[", "[[]") for file in found.metadata_list]
+            FileSystems.delete(files)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UsageError(message)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run_pipeline.py", add_help=False, allow_abbrev=False)
+    parser = _Parser(add_help=False, allow_abbrev=False)
     for cls in PipelineOptions.__subclasses__():
         cls._add_argparse_args(parser)
     return parser
@@ -193,18 +210,34 @@ def _check_model(model: str) -> None:
         raise UsageError(f"--model {model!r}: there is no such file")
 
 
-def _check_pattern(flag: str, pattern: str, input_format: str) -> None:
+def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     try:
-        found = next(find_files(pattern, input_format), None)
+        found = [path for path, _ in find_files(pattern, input_format)]
     except Exception as error:
         raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
-    if found is None:
+    if not found:
         raise UsageError(f"{flag} {pattern!r} matches no file")
+    return found
+
+
+def _check_kept(flag: str, paths: list[str], output: str) -> None:
+    removed = tuple(_absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
+    for path in paths:
+        if _absolute(path).startswith(removed):
+            raise UsageError(f"{flag} reads {path!r}, which --overwrite removes")
+
+
+def _absolute(path: str) -> str:
+    """A path that Beam can match when it has a [ in its first folder, too."""
+    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
 
 
 def _check_output(output: str, overwrite: bool) -> None:
+    if os.path.isfile(output):
+        raise UsageError(f"--output {output!r} is a file; name a folder")
     try:
-        taken = FileSystems.match([FileSystems.join(output, "**")], limits=[1])[0].metadata_list
+        everything = FileSystems.join(_absolute(output).replace("[", "[[]"), "**")
+        taken = FileSystems.match([everything], limits=[1])[0].metadata_list
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be used: {error}") from error
     if taken and not overwrite:

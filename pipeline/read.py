@@ -6,6 +6,7 @@ read where the images are used.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from posixpath import basename
@@ -34,15 +35,21 @@ def find_files(pattern: str, input_format: str = "auto") -> Iterator[tuple[str, 
     Yields:
         (path, folder), where folder is the part of the path that keys leave out.
     """
+    if re.match(r"[^/]*[*?[]", pattern):  # Beam finds nothing by a glob without any folder.
+        pattern = f"./{pattern}"
+    literal = pattern.replace("[", "[[]")
     # A folder is looked at first: on object stores it exists only as the start of names.
-    below = "" if re.search(r"[*?]", pattern) else pattern.replace("[", "[[]").rstrip("/") + "/**"
+    below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
     paths = _match(below) if below else []
     if paths:
         folder = pattern.rstrip("/") + "/"
         paths = [path for path in paths if _named_like(path, input_format)]
     else:
-        paths = _match(pattern) or _match(pattern.replace("[", "[[]"))
-        fixed = re.split(r"[*?]", pattern)[0]
+        paths, fixed = _match(literal), re.split(r"[*?]", pattern)[0]
+        if not paths:
+            paths, fixed = _match(pattern), re.split(r"[*?[]", pattern)[0]
+        if below:  # An empty folder matches its own name.
+            paths = [path for path in paths if not os.path.isdir(path)]
         folder = fixed[: fixed.rfind("/") + 1]
     for path in sorted(paths):
         yield path, folder
@@ -99,6 +106,7 @@ def load(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Fai
                 number += 1
                 if number == source.first + source.count:
                     return
+        raise BadImage("truncated_shard", "the shard has fewer records than when it was indexed")
     except Exception as error:  # The index could read it: the storage failed since.
         for lost in range(number, source.first + source.count):
             yield Failure.of(f"{source.path}#{lost}", "read", error)

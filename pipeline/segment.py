@@ -49,6 +49,7 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction
     """Runs the network on a batch; if that fails, on each of its images alone."""
     try:
         maps = network(np.stack([image.pixels for image in images]))
+        pairs = list(zip(images, maps, strict=True))
     except Exception as error:
         if len(images) == 1:
             yield Failure.of(images[0].key, "segment", error)
@@ -57,7 +58,7 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction
         for image in images:
             yield from segment([image], network)
         return
-    for image, probability in zip(images, maps, strict=True):
+    for image, probability in pairs:
         yield Prediction(image.key, image.mask, probability, image.size, image.truth)
 
 
@@ -102,8 +103,11 @@ class _Segment(beam.DoFn):
             yield from self._flush()
 
     def finish_bundle(self):
-        if self.waiting:
-            yield from map(GlobalWindows.windowed_value, self._flush())
+        for result in self._flush() if self.waiting else ():
+            if isinstance(result, TaggedOutput):
+                yield TaggedOutput(result.tag, GlobalWindows.windowed_value(result.value))
+            else:
+                yield GlobalWindows.windowed_value(result)
 
     def _flush(self) -> Iterable:
         batch, self.waiting = self.waiting, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -62,8 +63,9 @@ def write_file(path: str, data: bytes) -> None:
             file.write(data)
         FileSystems.rename([temporary], [path])
     except Exception:
-        if FileSystems.exists(temporary):
-            FileSystems.delete([temporary])
+        # Nothing may be there to delete; [ would be read as a pattern.
+        with contextlib.suppress(Exception):
+            FileSystems.delete([temporary.replace("[", "[[]")])
         raise
 
 

@@ -1,0 +1,214 @@
+"""Names of masks: whatever keys hold, below the output folder and one for each image."""
+
+import random
+import unicodedata
+from collections import Counter
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+
+from pipeline.names import claims, mask_path, stem
+
+HOSTILE = (
+    "../../etc/passwd.jpg",
+    "/etc/passwd.jpg",
+    "//server/share/a.jpg",
+    "C:\\Windows\\a.jpg",
+    "..\\..\\a.jpg",
+    "a/../../../b.png",
+    "a/./b.jpg",
+    "..",
+    ".",
+    "",
+    "/",
+    "\\",
+    ".png",
+    "~",
+    "~/a.jpg",
+    "~root.jpg",
+    "a\0b.jpg",
+    "a\nb.jpg",
+    "a\r\nb.jpg",
+    "a\u2028b.jpg",
+    "\udce9.jpg",
+    "a*b?c.jpg",
+    "a|b<c>.jpg",
+    'a"b.jpg',
+    "x" * 5000,
+    "x" * 5000 + ".jpg",
+    "d/" * 2500 + "x.jpg",
+    "\N{CJK UNIFIED IDEOGRAPH-5B57}" * 3000 + ".png",
+    ("\N{CJK UNIFIED IDEOGRAPH-5B57}" * 90 + "/") * 9 + "x.jpg",
+    "con.jpg",
+    "NUL",
+    "Aux.tar.jpg",
+    "com1/lpt9.png",
+    "a. .jpg",
+    "a...",
+    "folder./a.jpg",
+    "a.png/b.jpg",
+    "x" * 96 + ".png/b.jpg",
+    "x" * 96 + ".pngs/b.jpg",
+)
+
+
+def places_of(keys):
+    """What the pipeline does: names that several images claim are taken; then a name for each."""
+    counts = Counter(name for key in keys for name in claims(key))
+    taken = {name for name, count in counts.items() if count > 1}
+    return [mask_path(key, taken, f"/shard#{number}") for number, key in enumerate(keys)]
+
+
+def as_stored(path):
+    """As a file system sees it that ignores case and Unicode form, as macOS and Windows do."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def check(keys):
+    paths = places_of(keys)
+    stored = {as_stored(path) for path in paths}
+    assert len(stored) == len(paths), "two images share a file"
+    folders = {
+        str(parent) for path in stored for parent in PurePosixPath(path).parents if parent.name
+    }
+    assert not folders & stored, "a folder stands where a mask is to be"
+    for path in paths:
+        assert path.startswith("masks/") and path.endswith(".png")
+        assert path.isprintable() and not set(path) & set('\\:*?"<>|')
+        assert len(path.encode()) < 700
+        *_, name = parts = path.split("/")
+        assert not PurePosixPath(path).is_absolute() and not PureWindowsPath(path).is_absolute()
+        for part in parts:
+            assert part not in ("", ".", "..")
+            assert len(part.encode()) <= 255
+            assert part == part.rstrip(". ")
+            assert part.split(".")[0].rstrip().lower() not in ("con", "prn", "aux", "nul", "com1")
+        assert name.endswith(".png")
+    return paths
+
+
+@pytest.mark.parametrize("key", HOSTILE, ids=lambda key: ascii(key)[:30])
+def test_a_hostile_key_stays_below_the_folder_alone_and_twice(key):
+    check([key])
+    check([key, key, key])
+
+
+def test_all_hostile_keys_together_have_names_of_their_own():
+    check(list(HOSTILE))
+    check([*HOSTILE, *reversed(HOSTILE)])
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("a.jpg", "masks/a.png"),
+        ("a/b/c.JPEG", "masks/a/b/c.png"),
+        ("photo", "masks/photo.png"),
+        ("v1.2.webp", "masks/v1.2.png"),
+        ("notes.txt", "masks/notes.txt.png"),
+        ("a b [1].tif", "masks/a b [1].png"),
+        (
+            "\N{LATIN SMALL LETTER E WITH ACUTE}.gif",
+            "masks/\N{LATIN SMALL LETTER E WITH ACUTE}.png",
+        ),
+    ],
+)
+def test_an_ordinary_key_keeps_its_name_without_suffix(key, expected):
+    assert places_of([key]) == [expected]
+
+
+def test_images_that_differ_in_their_suffix_keep_it():
+    assert check(["a.jpg", "a.png", "b.jpg"]) == [
+        "masks/a.jpg.png",
+        "masks/a.png.png",
+        "masks/b.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["a.jpg", "A.jpg"],
+        ["a.jpg", "a.JPG"],
+        ["Folder/a.jpg", "folder/a.jpg"],
+        ["stra\N{LATIN SMALL LETTER SHARP S}e.jpg", "STRASSE.jpg"],
+        ["caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg", "cafe\N{COMBINING ACUTE ACCENT}.jpg"],
+        ["a.jpg", "a.jpg"],
+        ["a.jpg", "a.png/b.jpg"],
+        ["x" * 96 + ".jpg", "x" * 96 + ".png/b.jpg", "x" * 96 + ".pngs/c.jpg"],
+        ["x" * 200 + "1.jpg", "x" * 200 + "2.jpg"],
+        ["d/" * 2500 + "1.jpg", "d/" * 2500 + "2.jpg", "1.jpg"],
+        ["a.", "a", "a ", "a..", "a/", "a\\", "/a", "a.jpg"],
+        ["a:b.jpg", "a?b.jpg", "a_b.jpg"],
+        ["a.jpg", "a.jpg", "a.jpg.jpg", "a.jpg.png"],
+        ["con.jpg", "_con.jpg", "CON.png"],
+    ],
+)
+def test_keys_that_a_file_system_could_mix_up_have_names_of_their_own(keys):
+    check(keys)
+    check(keys[::-1])
+
+
+def test_a_key_that_imitates_another_images_name_does_not_take_it():
+    hashed = check(["a?b.jpg"])[0]
+    check(["a?b.jpg", hashed.removeprefix("masks/").replace(".png", ".jpg")])
+    same = check(["a.jpg", "a.jpg"])
+    for path in same:
+        imitation = path.removeprefix("masks/").removesuffix(".png")
+        check(["a.jpg", "a.jpg", imitation])
+        check(["a.jpg", "a.jpg", imitation + ".jpg", imitation + ".jpg"])
+
+
+def test_the_name_does_not_depend_on_the_images_that_are_not_alike():
+    few, many = ["a/b.jpg", "c?.jpg"], ["a/b.jpg", "c?.jpg", "d.png", "a/c.jpg", "b.jpg"]
+    assert places_of(few) == places_of(many)[:2]
+
+
+def test_random_sets_of_keys_never_share_a_file():
+    rng = random.Random(7)
+    pieces = [
+        "a",
+        "A",
+        "b",
+        "..",
+        ".",
+        "/",
+        "/",
+        "\\",
+        "~",
+        "_",
+        " ",
+        ":",
+        "\0",
+        "\n",
+        "con",
+        "%41",
+    ]
+    pieces += [
+        ".png",
+        ".PNG",
+        ".jpg",
+        ".jpeg",
+        "\xe9",
+        "e\u0301",
+        "\xdf",
+        "ss",
+        "x" * 99,
+        "y" * 300,
+    ]
+    for _ in range(800):
+        keys = [
+            "".join(rng.choices(pieces, k=rng.randint(0, 7))) for _ in range(rng.randint(2, 25))
+        ]
+        # Some that imitate what the others are given.
+        for path in rng.sample(places_of(keys), 2):
+            keys.append(path.removeprefix("masks/").removesuffix(".png") + rng.choice(["", ".jpg"]))
+        check(keys)
+
+
+def test_stem_takes_off_one_image_suffix_and_nothing_else():
+    assert stem("a/b.jpg") == "a/b"
+    assert stem("a.PNG") == "a"
+    assert stem("a.jpg.png") == "a.jpg"
+    assert stem("a.txt") == "a.txt"
+    assert stem("jpg") == "jpg"
