@@ -17,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 
 from pipeline import options as flags
+from pipeline.check import check, clear_output
 from pipeline.job import SUMMARY
 
 logging.disable(logging.NOTSET)
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
         return 0
     try:
         options = flags.parse(argv)
-        job = flags.check(options)
+        job = check(options)
     except flags.UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 2
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
         standard.runner = "FnApiRunner"
     options.view_as(SetupOptions).save_main_session = False
     if options.overwrite:
-        flags.clear_output(job.output)
+        clear_output(job.output)
 
     start = time.monotonic()
     pipeline = beam.Pipeline(options=options)
@@ -61,6 +62,8 @@ def main(argv: list[str]) -> int:
         summary = json.load(file)
     for reason, count in summary["failures"].items():
         print(f"{count} failed: {reason}", file=sys.stderr)
+    if job.truth is not None and not summary["with_truth"]:
+        print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
     images, failed = summary["images"], summary["failed"]
     print(
         f"{images} images, {failed} failures, {seconds:.1f} s, {images / seconds:.1f} images/s, "

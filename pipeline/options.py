@@ -1,23 +1,12 @@
-"""Every flag of the command, and what is checked before a job starts."""
+"""Every flag of the command, once."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import os
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
-
-from model.presets import PRESETS
-from pipeline.job import OUTPUTS, Job
-from pipeline.read import find_files
-
-SAMPLE = str(Path(__file__).parent / "sample")
-MODEL_SUFFIXES = (".keras", ".weights.h5")
 
 
 class UsageError(ValueError):
@@ -122,66 +111,6 @@ def help_text() -> str:
     return parser.format_help()
 
 
-def check(options: AnnotateOptions) -> Job:
-    """Turns flags into a job.
-
-    Raises:
-        UsageError: A value cannot work; the message names it and what would do.
-    """
-    if options.masks is not None:
-        if options.truth is None:
-            raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
-        if options.input or options.model:
-            raise UsageError("--masks scores existing masks; --input and --model do not go with it")
-    if options.image_size < 32 or options.image_size % 32:
-        raise UsageError(f"--image_size must be a multiple of 32; got {options.image_size}")
-    if options.batch_size < 1:
-        raise UsageError(f"--batch_size must be at least 1; got {options.batch_size}")
-    if options.threshold is not None and not 0 < options.threshold <= 1:
-        raise UsageError(f"--threshold must be in (0, 1]; got {options.threshold}")
-    if not 0 <= options.max_failure_rate <= 1:
-        raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
-    model = options.model or "basnet_mini"
-    if options.masks is None:
-        _check_model(model)
-    inputs = () if options.masks is not None else tuple(options.input or [SAMPLE])
-    for flag, patterns, kind in (
-        ("--input", inputs, options.input_format),
-        ("--masks", [options.masks], "images"),
-        ("--truth", [options.truth], "images"),
-    ):
-        for pattern in filter(None, patterns):
-            read = _check_pattern(flag, pattern, kind)
-            if options.overwrite:
-                _check_kept(flag, read, options.output)
-    _check_output(options.output, options.overwrite)
-    return Job(
-        output=options.output,
-        inputs=inputs,
-        input_format=options.input_format,
-        truth=options.truth,
-        masks=options.masks,
-        model=model,
-        image_size=options.image_size,
-        batch_size=options.batch_size,
-        threshold=options.threshold,
-    )
-
-
-def clear_output(output: str) -> None:
-    """Removes what an earlier job wrote, and nothing else."""
-    for name in OUTPUTS:
-        path = _absolute(FileSystems.join(output, name))
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-            continue
-        # Object stores have no folders to delete, only files whose names start alike.
-        literal = path.replace("[", "[[]")
-        for found in FileSystems.match([literal, f"{literal}/**"]):
-            files = [file.path.replace("[", "[[]") for file in found.metadata_list]
-            FileSystems.delete(files)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
         raise UsageError(message)
@@ -192,56 +121,3 @@ def _parser() -> argparse.ArgumentParser:
     for cls in PipelineOptions.__subclasses__():
         cls._add_argparse_args(parser)
     return parser
-
-
-def _check_model(model: str) -> None:
-    with_weights = [name for name, preset in PRESETS.items() if preset.weights]
-    if model in with_weights:
-        return
-    if model in PRESETS:
-        raise UsageError(f"preset {model!r} has no weights; there are {', '.join(with_weights)}")
-    if not model.endswith(MODEL_SUFFIXES):
-        near = difflib.get_close_matches(model, with_weights, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; presets are {', '.join(with_weights)}"
-        raise UsageError(
-            f"--model {model!r} is neither a preset nor a {' or '.join(MODEL_SUFFIXES)} file{hint}"
-        )
-    if not FileSystems.exists(model):
-        raise UsageError(f"--model {model!r}: there is no such file")
-
-
-def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
-    try:
-        found = [path for path, _ in find_files(pattern, input_format)]
-    except Exception as error:
-        raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
-    if not found:
-        raise UsageError(f"{flag} {pattern!r} matches no file")
-    return found
-
-
-def _check_kept(flag: str, paths: list[str], output: str) -> None:
-    removed = tuple(_absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
-    for path in paths:
-        if _absolute(path).startswith(removed):
-            raise UsageError(f"{flag} reads {path!r}, which --overwrite removes")
-
-
-def _absolute(path: str) -> str:
-    """A path that Beam can match when it has a [ in its first folder, too."""
-    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
-
-
-def _check_output(output: str, overwrite: bool) -> None:
-    if os.path.isfile(output):
-        raise UsageError(f"--output {output!r} is a file; name a folder")
-    try:
-        everything = FileSystems.join(_absolute(output).replace("[", "[[]"), "**")
-        taken = FileSystems.match([everything], limits=[1])[0].metadata_list
-    except Exception as error:
-        raise UsageError(f"--output {output!r} cannot be used: {error}") from error
-    if taken and not overwrite:
-        raise UsageError(
-            f"--output {output!r} is not empty; name another folder, or add --overwrite to replace "
-            "what an earlier job left there"
-        )

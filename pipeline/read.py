@@ -1,4 +1,4 @@
-"""Finds images by pattern, in files of their own or in TFRecord shards, and reads them.
+"""Images from files of their own or from TFRecord shards.
 
 Only names travel between workers: shards are indexed first, cut into chunks of a few records, and
 read where the images are used.
@@ -6,8 +6,6 @@ read where the images are used.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from posixpath import basename
 
@@ -16,48 +14,12 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline.names import IMAGE_SUFFIXES, claims, mask_path, stem
+from pipeline.find import FindFiles, is_shard
+from pipeline.names import claims, mask_path, stem
 from pipeline.records import BadImage, Failure, ImageRecord, Source
 from pipeline.tfrecord import Features, parse, read_records
 
 CHUNK = 32
-_SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
-
-
-def find_files(pattern: str, input_format: str = "auto") -> Iterator[tuple[str, str]]:
-    """Files of a pattern, in the order of their names.
-
-    Args:
-        pattern: A file, a folder (with all below it) or a glob, on any Beam filesystem.
-        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. A folder yields only what is
-            named like that format; a file or glob yields whatever it matches.
-
-    Yields:
-        (path, folder), where folder is the part of the path that keys leave out.
-    """
-    if re.match(r"[^/]*[*?[]", pattern):  # Beam finds nothing by a glob without any folder.
-        pattern = f"./{pattern}"
-    literal = pattern.replace("[", "[[]")
-    # A folder is looked at first: on object stores it exists only as the start of names.
-    below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
-    paths = _match(below) if below else []
-    if paths:
-        folder = pattern.rstrip("/") + "/"
-        paths = [path for path in paths if _named_like(path, input_format)]
-    else:
-        paths, fixed = _match(literal), re.split(r"[*?]", pattern)[0]
-        if not paths:
-            paths, fixed = _match(pattern), re.split(r"[*?[]", pattern)[0]
-        if below:  # An empty folder matches its own name.
-            paths = [path for path in paths if not os.path.isdir(path)]
-        folder = fixed[: fixed.rfind("/") + 1]
-    for path in sorted(paths):
-        yield path, folder
-
-
-def is_shard(path: str, input_format: str = "auto") -> bool:
-    """Whether a file holds records instead of being an image."""
-    return bool(_SHARD.search(path)) if input_format == "auto" else input_format == "tfrecord"
 
 
 def index_shard(path: str) -> Iterator[tuple[Source, list[str]] | Failure]:
@@ -125,7 +87,7 @@ def _record(
 
 
 def _features(data: bytes | BadImage, path: str, number: int) -> tuple[str, Features | BadImage]:
-    """The key of a record, which may be of the project's making, and what it holds."""
+    """The key of a record, made up if it has none, and what it holds."""
     unnamed = f"{basename(path)}#{number}"
     if isinstance(data, BadImage):
         return unnamed, data
@@ -143,15 +105,6 @@ def _read(path: str) -> bytes:
 
 def _compression(path: str) -> str:
     return "gzip" if path.lower().endswith(".gz") else "uncompressed"
-
-
-def _match(pattern: str) -> list[str]:
-    return [found.path for found in FileSystems.match([pattern])[0].metadata_list]
-
-
-def _named_like(path: str, input_format: str) -> bool:
-    shard, image = bool(_SHARD.search(path)), path.lower().endswith(IMAGE_SUFFIXES)
-    return {"auto": shard or image, "tfrecord": shard, "images": image}[input_format]
 
 
 class ReadImages(beam.PTransform):
@@ -172,11 +125,11 @@ class ReadImages(beam.PTransform):
 
     def expand(self, begin):
         """Finds files, indexes shards, tells names apart, reads."""
-        files = begin | "Find" >> _Find(self.patterns, self.input_format)
+        files = begin | "Find" >> FindFiles(self.patterns, self.input_format)
         images, shards = files | "Kind" >> beam.Partition(
             lambda file, _: int(is_shard(file[0], self.input_format)), 2
         )
-        truths = begin | "FindTruth" >> _Find((self.truth,) if self.truth else (), "images")
+        truths = begin | "FindTruth" >> FindFiles((self.truth,) if self.truth else (), "images")
         sources = (
             {"images": images | "Stem" >> beam.Map(_by_stem), "truths": truths | beam.Map(_by_stem)}
             | "Join" >> beam.CoGroupByKey()
@@ -218,31 +171,14 @@ class ReadPairs(beam.PTransform):
 
     def expand(self, begin):
         """Finds both, joins and reads them."""
-        masks = begin | "Find" >> _Find((self.masks,), "images")
-        truths = begin | "FindTruth" >> _Find((self.truth,), "images")
+        masks = begin | "Find" >> FindFiles((self.masks,), "images")
+        truths = begin | "FindTruth" >> FindFiles((self.truth,), "images")
         loaded = (
             {"images": masks | "Stem" >> beam.Map(_by_stem), "truths": truths | beam.Map(_by_stem)}
             | "Join" >> beam.CoGroupByKey()
             | beam.ParDo(_LoadPairs()).with_outputs("failures", main="images")
         )
         return {"images": loaded.images, "failures": loaded.failures}
-
-
-class _Find(beam.PTransform):
-    """Patterns to (path, folder), each file once however many patterns match it."""
-
-    def __init__(self, patterns: tuple[str, ...], input_format: str):
-        super().__init__()
-        self.patterns = patterns
-        self.input_format = input_format
-
-    def expand(self, begin):
-        return (
-            begin
-            | beam.Create(self.patterns)
-            | beam.FlatMap(find_files, self.input_format)
-            | beam.CombinePerKey(min)
-        )
 
 
 def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.decode import decode_mask, decode_truth
 from pipeline.metrics import compare, describe_mask
-from pipeline.records import BadImage, Failure, ImageRecord, MetricsRow
+from pipeline.records import Failure, ImageRecord, MetricsRow
 from pipeline.summary import DatasetStatistics, merge_all
 
 
@@ -32,8 +32,9 @@ def score(key: str, mask: str, prediction: np.ndarray, truth: bytes | None) -> M
         return MetricsRow(key, mask, (width, height), "ok", values)
     try:
         comparison = compare(prediction, decode_truth(truth, (width, height)))
-    except BadImage as error:
-        values |= {"truth_error": f"{error.reason}: {error}"}
+    except Exception as error:
+        failure = Failure.of(key, "score", error)
+        values |= {"truth_error": f"{failure.reason}: {failure.message}"}
         return MetricsRow(key, mask, (width, height), "bad_truth", values)
     return MetricsRow(
         key,

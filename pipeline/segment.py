@@ -16,7 +16,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
-from pipeline.records import DecodedImage, Failure, Prediction
+from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 
 # uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1].
 Network = Callable[[np.ndarray], np.ndarray]
@@ -59,7 +59,11 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction
             yield from segment([image], network)
         return
     for image, probability in pairs:
-        yield Prediction(image.key, image.mask, probability, image.size, image.truth)
+        if np.isfinite(probability).all():
+            yield Prediction(image.key, image.mask, probability, image.size, image.truth)
+        else:
+            error = BadImage("not_finite", "the network's map holds values that are no numbers")
+            yield Failure.of(image.key, "segment", error)
 
 
 class SegmentImages(beam.PTransform):

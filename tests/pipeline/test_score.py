@@ -95,15 +95,31 @@ def test_the_stage_scores_pairs_and_names_what_it_cannot_score():
         assert_that(scored.failures, check_failures, label="failures")
 
 
-def test_an_image_that_breaks_the_metrics_is_one_failure(monkeypatch):
+def test_a_truth_that_breaks_the_metrics_costs_the_row_only_their_figures(monkeypatch):
     def compare_or_die(*_):
         raise ArithmeticError("no number")
 
     monkeypatch.setattr("pipeline.score.compare", compare_or_die)
     prediction, truth = pair(5)
+    row = score("a", "m", prediction, png(truth))
+    assert row.status == "bad_truth"
+    assert row.values == {
+        **score("a", "m", prediction, None).values,
+        "truth_error": "ArithmeticError: no number",
+    }
+
+
+def test_an_image_that_breaks_the_description_is_one_failure(monkeypatch):
+    def describe_or_die(prediction):
+        if prediction.max() == 0:
+            raise ArithmeticError("no number")
+        return {"empty": False}
+
+    monkeypatch.setattr("pipeline.score.describe_mask", describe_or_die)
+    black, white = np.zeros((3, 4), np.uint8), np.full((3, 4), 255, np.uint8)
     records = [
-        ImageRecord("a", "in/a.png", png(prediction), png(truth)),
-        ImageRecord("b", "in/b.png", png(prediction)),
+        ImageRecord("a", "in/a.png", png(black)),
+        ImageRecord("b", "in/b.png", png(white)),
     ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         scored = pipeline | beam.Create(records) | ScoreMasks()

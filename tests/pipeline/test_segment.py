@@ -91,6 +91,17 @@ def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images():
     assert [type(one) for one in found] == [Failure, Failure]
 
 
+def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone():
+    def network(images):
+        maps = np.full((len(images), 4, 4), 0.5, np.float32)
+        maps[1, 2, 3] = np.nan
+        return maps
+
+    found = list(segment([image(0), image(1), image(2)], network))
+    assert [type(one) for one in found] == [Prediction, Failure, Prediction]
+    assert (found[1].key, found[1].reason) == ("1.jpg", "not_finite")
+
+
 @pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (3, 8), (8, 8), (21, 4)])
 def test_every_image_comes_out_once_and_no_batch_is_too_large(count, batch_size):
     # Every fifth is poisoned: in full batches and in what is left at a bundle's end.

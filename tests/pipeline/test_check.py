@@ -1,0 +1,233 @@
+"""What is refused before a job starts, in which words, and what is cleared."""
+
+import pytest
+from apache_beam.io.filesystem import FileMetadata, FileSystem
+
+from model import presets
+from pipeline import check as flags
+from pipeline.check import check, clear_output
+from pipeline.job import Job
+from pipeline.options import UsageError, parse
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with an image, a truth, a mask and a weights file, to run the command in."""
+    for name in ("in/a.jpg", "truth/a.png", "masks/a.png", "net.keras", "net.weights.h5"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    # Whether the repository has them yet is another test's matter.
+    monkeypatch.setattr(flags, "SAMPLE", str(tmp_path / "in"))
+    return tmp_path
+
+
+def job(*argv):
+    return check(parse(list(argv)))
+
+
+def refused(*argv):
+    with pytest.raises(UsageError) as caught:
+        job(*argv)
+    return str(caught.value)
+
+
+def test_every_flag_has_a_default(folder):
+    assert job() == Job(
+        output="output",
+        inputs=(str(folder / "in"),),
+        input_format="auto",
+        truth=None,
+        masks=None,
+        model="basnet_mini",
+        image_size=256,
+        batch_size=8,
+        threshold=None,
+    )
+    assert parse([]).max_failure_rate == 0.1
+    assert parse([]).overwrite is False
+
+
+def test_flags_become_the_job():
+    found = job(
+        *("--input", "in/*.jpg", "in", "--input_format=images", "--truth", "truth"),
+        *("--output=out", "--model", "net.keras", "--image_size=64", "--batch_size", "3"),
+        *("--threshold", "0.25", "--max_failure_rate=1"),
+    )
+    assert found == Job(
+        output="out",
+        inputs=("in/*.jpg", "in"),
+        input_format="images",
+        truth="truth",
+        model="net.keras",
+        image_size=64,
+        batch_size=3,
+        threshold=0.25,
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["--image_size=100"], ["--image_size", "multiple of 32", "100"]),
+        (["--image_size=0"], ["--image_size", "0"]),
+        (["--image_size=-32"], ["--image_size", "-32"]),
+        (["--batch_size=0"], ["--batch_size", "at least 1", "0"]),
+        (["--threshold=0"], ["--threshold", "(0, 1]", "0.0"]),
+        (["--threshold=1.5"], ["--threshold", "1.5"]),
+        (["--threshold=nan"], ["--threshold", "nan"]),
+        (["--max_failure_rate=-0.1"], ["--max_failure_rate", "[0, 1]", "-0.1"]),
+        (["--max_failure_rate=nan"], ["--max_failure_rate", "nan"]),
+        (["--input", "in", "none"], ["--input", "'none'", "matches no file"]),
+        (["--input", "in/*.gif"], ["--input", "'in/*.gif'"]),
+        (["--input", "empty"], ["--input", "'empty'", "matches no file"]),
+        (["--input", "in", "--input_format=tfrecord"], ["--input", "'in'"]),
+        (["--input", "nowhere://x"], ["--input", "'nowhere://x'", "cannot be read"]),
+        (["--truth", "none"], ["--truth", "'none'"]),
+        (["--output", "in"], ["--output", "'in'", "not empty", "--overwrite"]),
+        (["--output", "odd [1]"], ["--output", "'odd [1]'", "not empty"]),
+        (["--output", "net.keras"], ["--output", "'net.keras'", "is a file"]),
+        (["--output", "nowhere://x"], ["--output", "'nowhere://x'", "cannot be used"]),
+        (["--model=basnet_mimi"], ["'basnet_mimi'", "did you mean basnet_mini?"]),
+        (["--model=zzzz"], ["--model", "'zzzz'", "presets are basnet_mini"]),
+        (["--model=basnet_resnet34"], ["'basnet_resnet34'", "no weights", "basnet_mini"]),
+        (["--model=none.keras"], ["--model", "'none.keras'", "no such file"]),
+        (["--masks", "masks"], ["--masks", "--truth"]),
+        (["--masks", "masks", "--truth", "truth", "--input", "in"], ["--masks", "--input"]),
+        (["--masks", "masks", "--truth", "truth", "--model", "net.keras"], ["--masks", "--model"]),
+        (["--masks", "none", "--truth", "truth"], ["--masks", "'none'", "matches no file"]),
+        (["--masks", "masks", "--truth", "none"], ["--truth", "'none'", "matches no file"]),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
+    (folder / "empty").mkdir()
+    (folder / "odd [1]").mkdir()
+    (folder / "odd [1]" / "a").write_bytes(b"x")
+    message = refused(*argv)
+    for part in parts:
+        assert part in message
+
+
+def test_limits_themselves_are_allowed():
+    assert job("--threshold=1").threshold == 1
+    assert job("--image_size=32", "--batch_size=1").image_size == 32
+    assert job("--max_failure_rate=0")
+
+
+def test_scoring_needs_no_model(monkeypatch):
+    monkeypatch.setattr(flags, "PRESETS", {})
+    found = job("--masks", "masks", "--truth", "truth")
+    assert (found.masks, found.truth, found.inputs) == ("masks", "truth", ())
+
+
+def test_presets_with_weights_and_files_of_either_kind_are_models():
+    for name, preset in presets.PRESETS.items():
+        if preset.weights:
+            assert job("--model", name).model == name
+    for name in ("net.keras", "net.weights.h5"):
+        assert job("--model", name).model == name
+
+
+def test_an_output_folder_may_be_missing_or_empty(folder):
+    (folder / "out").mkdir()
+    assert job("--output", "out").output == "out"
+    assert job("--output", "new/deep").output == "new/deep"
+    assert not (folder / "new").exists()
+
+
+def lay(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+@pytest.mark.parametrize("output", ["out", "out [1]", "out/deep", "./out/"])
+def test_overwriting_removes_what_a_job_wrote_and_nothing_else(folder, output):
+    root = folder / output
+    lay(root, "masks/a.png", "masks/b [2]/c.png", "metrics/metrics-00000-of-00001.jsonl")
+    lay(root, "failures/failures-00000-of-00001.jsonl", "summary.json")
+    lay(root, "notes.txt", "masks.txt", "mine/masks/a.png", "summary.json.bak")
+    assert job("--output", output, "--overwrite").output == output
+    assert (root / "summary.json").exists()  # checking alone removes nothing
+    clear_output(output)
+    left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    assert left == ["masks.txt", "mine/masks/a.png", "notes.txt", "summary.json.bak"]
+    assert not (root / "masks").exists()
+
+
+def test_clearing_what_is_not_there_is_no_error(folder):
+    clear_output("nothing")
+    lay(folder / "out", "summary.json")
+    clear_output("out")
+    assert not (folder / "out" / "summary.json").exists()
+
+
+class ObjectStore(FileSystem):
+    """Names without folders, as Google Cloud Storage and S3 have them, in memory."""
+
+    files: set[str] = set()  # noqa: RUF012 - Beam makes an instance for every call
+
+    @classmethod
+    def scheme(cls):
+        return "store"
+
+    def join(self, *parts):
+        return "/".join(part.rstrip("/") for part in parts)
+
+    def has_dirs(self):
+        return False
+
+    def _list(self, dir_or_prefix):
+        return (
+            FileMetadata(name, 1) for name in sorted(self.files) if self._below(name, dir_or_prefix)
+        )
+
+    @staticmethod
+    def _below(name, prefix):
+        return name.startswith(prefix)
+
+    def exists(self, path):
+        return path in self.files
+
+    def metadata(self, path):
+        return FileMetadata(path, 1)
+
+    def delete(self, paths):
+        for path in paths:
+            for found in self.match([path])[0].metadata_list:
+                self.files.discard(found.path)
+
+    def _none(self, *_, **__):
+        raise NotImplementedError
+
+    split = mkdirs = create = open = copy = rename = size = last_updated = checksum = _none
+
+
+@pytest.mark.parametrize("output", ["store://bucket/out", "store://bucket/out [1]/"])
+def test_overwriting_on_an_object_store_removes_the_same(output, monkeypatch):
+    root = output.rstrip("/")
+    kept = {f"{root}/notes.txt", f"{root}/masks.txt", f"{root}2/masks/a.png"}
+    ours = {f"{root}/masks/c/a [2].png", f"{root}/metrics/metrics-0.jsonl", f"{root}/summary.json"}
+    monkeypatch.setattr(ObjectStore, "files", kept | ours)
+    assert "not empty" in refused("--output", output)
+    assert job("--output", output, "--overwrite").output == output
+    assert "--overwrite" in refused("--input", f"{root}/masks", "--output", output, "--overwrite")
+    clear_output(output)
+    assert ObjectStore.files == kept
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--masks", "out/masks", "--truth", "truth"],
+        ["--masks", "./out/masks/*.png", "--truth", "truth"],
+        ["--input", "in", "out/masks/a.png"],
+        ["--truth", "out/masks"],
+    ],
+    ids=" ".join,
+)
+def test_overwriting_what_is_to_be_read_is_refused(folder, argv):
+    lay(folder / "out", "masks/a.png")
+    message = refused(*argv, "--output=out", "--overwrite")
+    assert "--overwrite" in message and "masks" in message
