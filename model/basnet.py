@@ -109,6 +109,12 @@ class BASNet(keras.Model):
         _check_sides(inputs.shape)
         return super().call(inputs, training=training, mask=mask)
 
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
+        """As ``keras.Model.compile``; metrics that are not one for each output are for all."""
+        if isinstance(metrics, list | tuple) and len(metrics) != len(self.outputs):
+            metrics = [[_fresh(metric) for metric in metrics] for _ in self.outputs]
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Compares one mask with all eight maps, as KerasCV does; a list gives one for each."""
         return super().compute_loss(
@@ -187,6 +193,12 @@ class BASNet(keras.Model):
         n: p.description for n, p in PRESETS.items() if not p.weights
     }
     backbone_presets: ClassVar = {n: p.description for n, p in PRESETS.items() if n in BACKBONES}
+
+
+def _fresh(metric):
+    """The metric itself, or, if it would gather values of several outputs, another like it."""
+    is_stateful = isinstance(metric, keras.metrics.Metric)
+    return type(metric).from_config(metric.get_config()) if is_stateful else metric
 
 
 def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:

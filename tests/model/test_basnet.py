@@ -79,7 +79,9 @@ def test_learns_from_one_mask_for_all_outputs(style, widths):
     encoder = ResNetBackbone(stackwise_filters=widths, stackwise_blocks=(1, 1, 1, 1), style=style)
     model = BASNet(encoder, num_classes=1, projection_filters=widths[0])
     model.compile(
-        optimizer="adam", loss=keras.losses.BinaryCrossentropy(), metrics=["accuracy"] * 8
+        optimizer="adam",
+        loss=keras.losses.BinaryCrossentropy(from_logits=False),
+        metrics=["accuracy"],
     )
     images = IMAGES[:, :32, :32]
     masks = (images.mean(axis=-1, keepdims=True) > 0.5).astype("float32")
@@ -92,11 +94,15 @@ def test_learns_from_one_mask_for_all_outputs(style, widths):
 
 def test_loss_is_the_sum_over_all_outputs():
     model = narrow()
-    model.compile(loss=keras.losses.BinaryCrossentropy())
+    error = keras.metrics.MeanAbsoluteError()
+    model.compile(loss=keras.losses.BinaryCrossentropy(), metrics=[error])
     masks = np.zeros((2, 64, 96, 1), "float32")
-    total = sum(-np.log(1 - output).mean() for output in outputs(model))
-    # evaluate() gives the total, then each output's own.
-    assert model.evaluate(IMAGES, masks, verbose=0)[0] == pytest.approx(total, rel=1e-4)
+    maps = outputs(model)
+    total = sum(-np.log(1 - output).mean() for output in maps)
+    found = model.evaluate(IMAGES, masks, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(total, rel=1e-4)
+    for name, output in zip(OUTPUT_NAMES, maps, strict=True):
+        assert found[f"{name}_mean_absolute_error"] == pytest.approx(output.mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
