@@ -70,7 +70,8 @@ def save_float16(model: keras.Model, path: Path) -> None:
     """Writes weights that `model.load_weights` reads, at half their size.
 
     Kernels are rounded to float16. Vectors (biases, the moments of batch normalisation) stay in
-    float32: they take no space, and variances can leave float16's range.
+    float32: they take no space, and variances can leave float16's range. The state of an optimizer,
+    which Keras writes beside the weights of a compiled model, is left out.
 
     Args:
         model: any built model.
@@ -92,7 +93,7 @@ def save_float16(model: keras.Model, path: Path) -> None:
                 target.create_dataset(name, data=values).attrs.update(item.attrs)
 
     with h5py.File(full, "r") as source, h5py.File(half, "w") as target:
-        copy(source, target)
+        copy(source["layers"], target.create_group("layers"))
     full.unlink()
     os.replace(half, path)
 

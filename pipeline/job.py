@@ -33,6 +33,6 @@ class Job:
     truth: str | None = None
     masks: str | None = None
     model: str = "basnet_mini"
-    image_size: int = 256
+    image_size: int = 224
     batch_size: int = 8
     threshold: float | None = None

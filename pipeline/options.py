@@ -52,14 +52,15 @@ class AnnotateOptions(PipelineOptions):
         group.add_argument(
             "--model",
             metavar="NAME|PATH",
-            help="a preset, or a .keras or .weights.h5 file (default: basnet_mini)",
+            help="a preset, or a .keras or .weights.h5 file of a network that takes pixels from 0 "
+            "to 255 (default: basnet_mini)",
         )
         group.add_argument(
             "--image_size",
             type=int,
-            default=256,
+            default=224,
             metavar="S",
-            help="images are segmented as squares of S pixels, a multiple of 32 (default: 256)",
+            help="images are segmented as squares of S pixels, a multiple of 32 (default: 224)",
         )
         group.add_argument(
             "--batch_size",
