@@ -99,7 +99,8 @@ def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
         The image, uint8 (size, size, 3), and the mask, uint8 (size, size), soft at its edges.
 
     Raises:
-        ValueError: if a file cannot be read, or their sizes differ; the files are named.
+        ValueError: if a file cannot be read, their sizes differ, or the mask holds zeros and ones
+            instead of black and white; the files are named.
     """
     image, mask = _open(pair.image, "RGB"), _open(pair.mask, "L")
     if image.size != mask.size:
@@ -107,6 +108,8 @@ def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
             f"{pair.image} has {image.width} x {image.height} pixels, "
             f"its mask {pair.mask} has {mask.width} x {mask.height}"
         )
+    if mask.getextrema()[1] == 1:
+        raise ValueError(f"{pair.mask} holds zeros and ones; foreground has to be 255")
     square = (size, size)
     image = image.resize(square, Image.Resampling.BILINEAR)
     return np.asarray(image), np.asarray(mask.resize(square, Image.Resampling.BILINEAR))

@@ -44,17 +44,16 @@ def decode_image(data: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
     elif image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image)
     upright = image.size
-    # Reducing by whole factors first costs nothing visible and most of the time.
+    # Reducing by whole factors first is not seen and saves most of the time.
     small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(small), upright
 
 
 def decode_mask(data: bytes) -> np.ndarray:
-    """Decodes a mask or saliency map.
+    """Decodes a saliency map as it is.
 
     Args:
-        data: An encoded image of one of ``FORMATS``. One of zeros and ones only is a label map,
-            whose ones are foreground.
+        data: An encoded image of one of ``FORMATS``.
 
     Returns:
         uint8 (height, width): probability x 255, upright.
@@ -62,39 +61,38 @@ def decode_mask(data: bytes) -> np.ndarray:
     Raises:
         BadImage: As ``decode_image``.
     """
-    image = _load(data)
-    if image.mode == "F":
-        return np.asarray(_to_8_bit(image))
-    if not image.mode.startswith("I") and (image.mode != "P" or _is_black_and_white(image)):
-        image = image.convert("L")
-    # Before 16 bits become 8: a faint map is no label map.
-    labels = np.asarray(image)
-    if labels.max() == 1:
-        return np.where(labels == 1, np.uint8(255), np.uint8(0))
-    return np.asarray(_to_8_bit(image) if image.mode.startswith("I") else image.convert("L"))
+    return _to_gray(_load(data))
 
 
 def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
     """Decodes a ground-truth mask.
 
     Args:
-        data: As for ``decode_mask``.
+        data: An encoded image of one of ``FORMATS``. One of zeros and ones only is a label map,
+            whose ones are foreground; one of other small numbers says nothing of salience.
         size: (width, height) that the mask has to have.
 
     Returns:
         bool (height, width), true above 128.
 
     Raises:
-        BadImage: As ``decode_image``, or the mask has another size.
+        BadImage: As ``decode_image``, or the mask has another size or is neither black and white
+            nor zeros and ones.
     """
-    pixels = decode_mask(data)
-    height, width = pixels.shape
-    if (width, height) != size:
+    image = _load(data)
+    if image.size != size:
         raise BadImage(
             "truth_size",
-            f"the truth has {width} x {height} pixels, the image {size[0]} x {size[1]}",
+            f"the truth has {image.width} x {image.height} pixels, the image {size[0]} x {size[1]}",
         )
-    return pixels > 128
+    # Looked at before 16 bits become 8, which would make a label of a faint gray.
+    labels = np.asarray(image) if _holds_numbers(image) else _to_gray(image)
+    if labels.max() == 1:
+        return labels == 1
+    gray = _to_gray(image)
+    if 0 < gray.max() <= 128:
+        raise BadImage("truth_values", f"the truth is {gray.max()} at most; foreground is over 128")
+    return gray > 128
 
 
 def _load(data: bytes) -> Image.Image:
@@ -122,6 +120,11 @@ def _load(data: bytes) -> Image.Image:
         return image
 
 
+def _to_gray(image: Image.Image) -> np.ndarray:
+    wide = image.mode.startswith("I") or image.mode == "F"
+    return np.asarray(_to_8_bit(image) if wide else image.convert("L"))
+
+
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """Gray of 16 bits, or floats in [0, 1], to 8 bits, never stretched to its own range."""
     pixels = np.asarray(image)
@@ -131,10 +134,13 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.clip(pixels, 0, 65535) >> 8).astype(np.uint8))
 
 
-def _is_black_and_white(image: Image.Image) -> bool:
-    """Whether a palette says what its two numbers mean, in whichever order."""
+def _holds_numbers(image: Image.Image) -> bool:
+    """Whether pixels are numbers of things rather than colours or 8-bit grays."""
+    if image.mode != "P":
+        return image.mode.startswith("I")
+    # A palette of black and white says what its two numbers mean, in whichever order.
     palette = image.getpalette() or []
-    return {tuple(palette[:3]), tuple(palette[3:6])} == {(0, 0, 0), (255, 255, 255)}
+    return {tuple(palette[:3]), tuple(palette[3:6])} != {(0, 0, 0), (255, 255, 255)}
 
 
 class DecodeImages(beam.PTransform):

@@ -316,17 +316,27 @@ BLACK, WHITE, MAROON = (0, 0, 0), (255, 255, 255), (128, 0, 0)
     ],
 )
 def test_every_kind_of_binary_mask_means_the_same(data):
-    np.testing.assert_array_equal(decode_mask(data), np.where(binary(), 255, 0))
     np.testing.assert_array_equal(decode_truth(data, (5, 6)), binary())
 
 
-def test_a_mask_that_is_all_foreground_or_all_background():
-    for value, expected in ((0, 0), (1, 255), (255, 255)):
-        assert (decode_mask(encode_array(np.full((3, 4), value, np.uint8))) == expected).all()
+def test_a_truth_that_is_all_foreground_or_all_background():
+    for value, expected in ((0, False), (1, True), (255, True)):
+        truth = decode_truth(encode_array(np.full((3, 4), value, np.uint8)), (4, 3))
+        assert (truth == expected).all()
     ones = np.ones((3, 4), np.uint8)
-    assert (decode_mask(encode(palette_image(ones, BLACK, MAROON))) == 255).all()
-    assert (decode_mask(encode(palette_image(ones * 0, BLACK, MAROON))) == 0).all()
-    assert (decode_mask(encode(palette_image(ones * 0, WHITE, BLACK))) == 255).all()
+    for indices, palette, expected in (
+        (ones, (BLACK, MAROON), True),
+        (ones * 0, (BLACK, MAROON), False),
+        (ones * 0, (WHITE, BLACK), True),
+    ):
+        truth = decode_truth(encode(palette_image(indices, *palette)), (4, 3))
+        assert (truth == expected).all()
+
+
+def test_a_prediction_is_never_taken_for_labels():
+    """A map that says 1/255 at most is an empty mask, not a full one."""
+    faint = np.array([[0, 1, 0, 1]], np.uint8)
+    assert decode_mask(encode_array(faint)).tolist() == faint.tolist()
 
 
 def test_a_16_bit_mask_keeps_its_upper_half():
@@ -335,11 +345,13 @@ def test_a_16_bit_mask_keeps_its_upper_half():
     assert decode_truth(encode_array(levels), (4, 1)).tolist() == [[False, False, True, True]]
 
 
-def test_a_faint_map_of_many_levels_is_no_label_map():
-    faint = np.array([[0, 100, 300, 500]], np.uint16)  # at most 0.8 %
-    assert decode_mask(encode_array(faint)).max() <= 1
-    faint = np.array([[0, 0.001, 0.003, 0.005]], np.float32)
-    assert decode_mask(encode_array(faint, "TIFF")).max() <= 1
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_truth_of_other_numbers_is_refused(dtype):
+    """A map of classes, or one that is black to the eye, would score as empty."""
+    classes = np.array([[0, 3, 15, 20]], dtype) * (100 if dtype == np.uint16 else 1)
+    with pytest.raises(BadImage, match="at most; foreground is over 128") as caught:
+        decode_truth(encode_array(classes), (4, 1))
+    assert caught.value.reason == "truth_values"
 
 
 def test_truth_is_true_above_128():
