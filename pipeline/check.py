@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import StandardOptions
 
 from model.presets import PRESETS
 from pipeline.find import find_files
@@ -51,6 +53,8 @@ def check(options: AnnotateOptions) -> Job:
             if options.overwrite:
                 _check_kept(flag, read, options.output)
     _check_output(options.output, options.overwrite)
+    if options.view_as(StandardOptions).runner == "DataflowRunner":
+        _check_remote({"--output": [options.output], "--input": inputs, "--model": [model]})
     return Job(
         output=options.output,
         inputs=inputs,
@@ -92,6 +96,16 @@ def _check_model(model: str) -> None:
         )
     if not FileSystems.exists(model):
         raise UsageError(f"--model {model!r}: there is no such file")
+
+
+def _check_remote(values: dict[str, Sequence[str]]) -> None:
+    for flag, paths in values.items():
+        for path in paths:
+            if FileSystems.get_scheme(path) is None and path not in PRESETS:
+                raise UsageError(
+                    f"{flag} {path!r} is on this machine, where Dataflow's workers cannot see it; "
+                    "name a bucket, such as gs://bucket/folder"
+                )
 
 
 def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:

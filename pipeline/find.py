@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import TaggedOutput
 
 from pipeline.names import IMAGE_SUFFIXES
+from pipeline.records import BadImage, Failure
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
@@ -51,7 +53,9 @@ def is_shard(path: str, input_format: str = "auto") -> bool:
 
 
 class FindFiles(beam.PTransform):
-    """Patterns to (path, folder), each file once however many patterns match it.
+    """Patterns to (path, folder), each file once; failures under the tag ``"failures"``.
+
+    A file whose name is no text cannot travel between workers: it is a failure.
 
     Args:
         patterns: What ``find_files`` takes.
@@ -65,12 +69,25 @@ class FindFiles(beam.PTransform):
 
     def expand(self, begin):
         """Lists each pattern."""
-        return (
+        found = (
             begin
             | beam.Create(self.patterns)
-            | beam.FlatMap(find_files, self.input_format)
-            | beam.CombinePerKey(min)
+            | beam.ParDo(_Find(), self.input_format).with_outputs("failures", main="files")
         )
+        return {"files": found.files | beam.CombinePerKey(min), "failures": found.failures}
+
+
+class _Find(beam.DoFn):
+    def process(self, pattern: str, input_format: str):
+        for path, folder in find_files(pattern, input_format):
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                key = path.encode(errors="backslashreplace").decode()
+                error = BadImage("bad_name", "the name of the file is not UTF-8")
+                yield TaggedOutput("failures", Failure.of(key, "read", error))
+            else:
+                yield path, folder
 
 
 def _match(pattern: str) -> list[str]:

@@ -125,13 +125,13 @@ class ReadImages(beam.PTransform):
 
     def expand(self, begin):
         """Finds files, indexes shards, tells names apart, reads."""
-        files = begin | "Find" >> FindFiles(self.patterns, self.input_format)
-        images, shards = files | "Kind" >> beam.Partition(
+        found = begin | "Find" >> FindFiles(self.patterns, self.input_format)
+        images, shards = found["files"] | "Kind" >> beam.Partition(
             lambda file, _: int(is_shard(file[0], self.input_format)), 2
         )
         truths = begin | "FindTruth" >> FindFiles((self.truth,) if self.truth else (), "images")
         sources = (
-            {"images": images | "Stem" >> beam.Map(_by_stem), "truths": truths | beam.Map(_by_stem)}
+            _stems(images, truths["files"])
             | "Join" >> beam.CoGroupByKey()
             | "Pair" >> beam.FlatMap(_sources)
         )
@@ -150,7 +150,12 @@ class ReadImages(beam.PTransform):
             | beam.Reshuffle()
             | beam.ParDo(_Load(), beam.pvalue.AsDict(taken)).with_outputs("failures", main="images")
         )
-        failures = (loaded.failures, index.failures) | "AllFailures" >> beam.Flatten()
+        failures = (
+            found["failures"],
+            truths["failures"],
+            index.failures,
+            loaded.failures,
+        ) | "AllFailures" >> beam.Flatten()
         return {"images": loaded.images, "failures": failures}
 
 
@@ -174,11 +179,23 @@ class ReadPairs(beam.PTransform):
         masks = begin | "Find" >> FindFiles((self.masks,), "images")
         truths = begin | "FindTruth" >> FindFiles((self.truth,), "images")
         loaded = (
-            {"images": masks | "Stem" >> beam.Map(_by_stem), "truths": truths | beam.Map(_by_stem)}
+            _stems(masks["files"], truths["files"])
             | "Join" >> beam.CoGroupByKey()
             | beam.ParDo(_LoadPairs()).with_outputs("failures", main="images")
         )
-        return {"images": loaded.images, "failures": loaded.failures}
+        failures = (
+            masks["failures"],
+            truths["failures"],
+            loaded.failures,
+        ) | "AllFailures" >> beam.Flatten()
+        return {"images": loaded.images, "failures": failures}
+
+
+def _stems(images, truths) -> dict:
+    return {
+        "images": images | "Stem" >> beam.Map(_by_stem),
+        "truths": truths | "StemOfTruth" >> beam.Map(_by_stem),
+    }
 
 
 def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:

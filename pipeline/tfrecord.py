@@ -51,8 +51,10 @@ def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
         if len(head) < 12:
             raise BadImage("truncated_shard", "the shard ends within the head of a record")
         length, length_crc = struct.unpack("<QI", head)
-        if _masked_crc(head[:8]) != length_crc or length > MAX_RECORD_BYTES:
+        if _masked_crc(head[:8]) != length_crc:
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
+        if length > MAX_RECORD_BYTES:
+            raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
         body = file.read(length + 4)
         if len(body) < length + 4:
             raise BadImage("truncated_shard", "the shard ends within a record")

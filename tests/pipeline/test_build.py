@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import os
 from pathlib import Path
 
 import apache_beam as beam
@@ -161,6 +162,7 @@ def test_one_bad_image_harms_no_other(tmp_path):
     for number in range(5):
         Image.fromarray(good).save(photos / f"good{number}.jpg")
     (photos / "text.jpg").write_text("not an image")
+    Path(os.fsdecode(os.fsencode(photos) + b"/caf\xe9.jpg")).write_bytes(b"a name in Latin-1")
     (photos / "empty.png").write_bytes(b"")
     whole = (photos / "good0.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -175,8 +177,9 @@ def test_one_bad_image_harms_no_other(tmp_path):
         ("text.jpg", "decode", "not_an_image"),
         ("empty.png", "decode", "empty"),
         ("cut.jpg", "decode", "broken"),
+        (f"{photos}/caf\\udce9.jpg", "read", "bad_name"),
     }
     assert counters(metrics)["failures/not_an_image"] == 1
     summary = json.loads((output / "summary.json").read_text())
-    assert (summary["images"], summary["masks"], summary["failed"]) == (8, 5, 3)
-    assert summary["failures"] == {"broken": 1, "empty": 1, "not_an_image": 1}
+    assert (summary["images"], summary["masks"], summary["failed"]) == (9, 5, 4)
+    assert summary["failures"] == {"bad_name": 1, "broken": 1, "empty": 1, "not_an_image": 1}

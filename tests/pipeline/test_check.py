@@ -40,7 +40,7 @@ def test_every_flag_has_a_default(folder):
         truth=None,
         masks=None,
         model="basnet_mini",
-        image_size=256,
+        image_size=224,
         batch_size=8,
         threshold=None,
     )
@@ -107,6 +107,10 @@ def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
     message = refused(*argv)
     for part in parts:
         assert part in message
+
+
+def test_dataflow_needs_paths_that_its_workers_see():
+    assert "--output 'output' is on this machine" in refused("--runner=DataflowRunner")
 
 
 def test_limits_themselves_are_allowed():

@@ -1,6 +1,8 @@
 """Batching, isolation of failures and the one network of a process."""
 
+import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import apache_beam as beam
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.records import DecodedImage, Failure, Prediction
-from pipeline.segment import SegmentImages, load_network, segment
+from pipeline.segment import SegmentImages, _Segment, load_network, segment
 
 POISON = 255
 
@@ -134,18 +136,14 @@ def test_every_image_comes_out_once_and_no_batch_is_too_large(count, batch_size)
     assert 0 < max(Network.batches) <= batch_size
 
 
-def test_the_network_is_loaded_once_for_many_bundles_and_threads():
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        images = (
-            pipeline
-            | beam.Create(list(range(40)))
-            | beam.Reshuffle(num_buckets=8)
-            | beam.Map(image)
-        )
-        keys = (images | SegmentImages(Network.load, 4)).predictions | beam.Map(lambda one: one.key)
-        assert_that(keys, equal_to([f"{number}.jpg" for number in range(40)]))
-    assert len(Network.batches) >= 10
+def test_the_network_is_loaded_once_per_process():
+    """Runners unpickle a DoFn many times and set up each copy, in several threads."""
+    pickled = pickle.dumps(_Segment(Network.load, 2))
+    copies = [pickle.loads(pickled) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(_Segment.setup, copies))
     assert Network.loaded == 1
+    assert all(copy.network is copies[0].network for copy in copies)
 
 
 def test_a_model_that_is_not_there_is_refused_by_name(tmp_path):
