@@ -15,6 +15,7 @@ logging.disable(logging.WARNING)
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
+from apache_beam.runners.runner import PipelineState
 
 from pipeline import options as flags
 from pipeline.check import check, clear_output
@@ -50,11 +51,14 @@ def main(argv: list[str]) -> int:
     pipeline = beam.Pipeline(options=options)
     build(pipeline, job)
     try:
-        pipeline.run().wait_until_finish()
+        state = pipeline.run().wait_until_finish()
     except Exception as error:
         traceback.print_exc()
         reason = str(error).splitlines() or [type(error).__name__]
         print(f"run_pipeline.py: the job broke: {reason[0]}", file=sys.stderr)
+        return 1
+    if state != PipelineState.DONE:
+        print(f"run_pipeline.py: the job ended as {state}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - start
 

@@ -33,6 +33,8 @@ setup(
         "scipy>=1.17,<2",
     ],
     extras_require={
+        # Buckets of Google Cloud and the Dataflow service.
+        "gcp": ["apache-beam[gcp]>=2.77,<3"],
         "test": [
             "pytest>=9.2,<10",
             # Each release formats a little differently.

@@ -50,6 +50,6 @@ PRESETS = {
         {**_RESNET18, "stackwise_filters": (16, 32, 64, 128), "style": "paper"},
         {"num_classes": 1, "projection_filters": 16, "include_rescaling": True},
         weights=WEIGHTS / "basnet_mini.weights.h5",
-        terms="trained on photos that are mostly for research; see model/weights/README.md",
+        terms="trained on photos some of which are for research only; see model/weights/README.md",
     ),
 }

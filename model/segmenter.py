@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from model.basnet import STRIDE, BASNet
+from model.basnet import BASNet
 from model.presets import PRESETS
 
 WEIGHTS_SUFFIX = ".weights.h5"
@@ -89,12 +89,6 @@ def load_model(name: str) -> keras.Model:
                 continue
         return model
     raise ValueError(f"the weights in {name!r} fit none of the presets' networks")
-
-
-def check_image_size(image_size: int) -> None:
-    """Raises a ValueError unless BASNet can run on squares of that size."""
-    if image_size < STRIDE or image_size % STRIDE:
-        raise ValueError(f"the image size must be a multiple of {STRIDE}; got {image_size}")
 
 
 def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
