@@ -1,4 +1,4 @@
-"""What a training run leaves on disk: checkpoints that it goes on from, and the final weights."""
+"""What a training run leaves on disk: its log, checkpoints to go on from, and the final weights."""
 
 from __future__ import annotations
 
@@ -96,6 +96,28 @@ def save_float16(model: keras.Model, path: Path) -> None:
         copy(source["layers"], target.create_group("layers"))
     full.unlink()
     os.replace(half, path)
+
+
+class Log:
+    """Lines of JSON, less those of steps that a run which goes on will repeat.
+
+    Args:
+        path: the file.
+        first: the step that the run goes on from.
+    """
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.path = path
+        old = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in old if json.loads(line)["step"] <= first]
+        path.write_text("".join(f"{line}\n" for line in kept))
+
+    def write(self, row: dict[str, float]) -> None:
+        """Prints one line and adds it to the file."""
+        line = json.dumps({k: round(v, 6) for k, v in row.items()})
+        print(f"\n{line}", flush=True)
+        with self.path.open("a") as file:
+            file.write(line + "\n")
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:

@@ -1,4 +1,4 @@
-"""Images and masks for training: found in folders, split, cropped, jittered and batched.
+"""Images and masks for training: found in folders, split, cut to crops, disturbed and batched.
 
 Every batch is a pure function of the pairs, the seed and the step, so that a run that was
 interrupted goes on with the very batches that it would have seen.
@@ -7,6 +7,7 @@ interrupted goes on with the very batches that it would have seen.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 WORKERS = 2
@@ -127,7 +128,7 @@ def augment(
         rng: source of every choice.
 
     Returns:
-        float32 (crop, crop, 3) in [0, 255] and float32 (crop, crop, 1) in [0, 1].
+        uint8 (crop, crop, 3) and uint8 (crop, crop).
     """
     top, left = rng.integers(0, len(image) - crop + 1, size=2)
     flip = -1 if rng.random() < 0.5 else 1
@@ -141,8 +142,48 @@ def augment(
     pixels = gray + np.float32(saturation) * (pixels - gray)
     mean = gray.mean()
     pixels = (np.float32(contrast) * (pixels - mean) + np.float32(brightness) * mean) * tint
-    truth = mask[window][:, ::flip, None].astype("float32") / np.float32(255)
-    return np.clip(pixels, 0, 255), truth
+    return np.clip(pixels, 0, 255).astype("uint8"), mask[window][:, ::flip]
+
+
+def paste(
+    image: np.ndarray, mask: np.ndarray, other: np.ndarray, other_mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Puts the object of one image on another (Ghiasi et al. 2021, "Simple Copy-Paste").
+
+    Args:
+        image: the image whose object is cut out, uint8 (S, S, 3).
+        mask: its mask, uint8 (S, S).
+        other: the background, uint8 (S, S, 3).
+        other_mask: its mask, uint8 (S, S).
+
+    Returns:
+        uint8 (S, S, 3) and uint8 (S, S), with both objects.
+    """
+    share = mask[..., None].astype("float32") / np.float32(255)
+    mixed = other + share * (image.astype("float32") - other)
+    return mixed.round().astype("uint8"), np.maximum(mask, other_mask)
+
+
+def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blurs one image in five and compresses two in five as JPEG, as bad photos are.
+
+    Args:
+        image: uint8 (S, S, 3).
+        rng: source of every choice.
+
+    Returns:
+        uint8 (S, S, 3).
+    """
+    blurred, radius = rng.random() < 0.2, rng.uniform(0.3, 1.5)
+    compressed, quality = rng.random() < 0.4, int(rng.integers(30, 95))
+    picture = Image.fromarray(image)
+    if blurred:
+        picture = picture.filter(ImageFilter.GaussianBlur(radius))
+    if compressed:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        picture = Image.open(buffer)
+    return np.asarray(picture)
 
 
 def make_batch(
@@ -150,23 +191,39 @@ def make_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The batch of one step: drawn with replacement, each pair as often as its weight says.
 
+    Images are resized to squares whose side lies anywhere between that of a crop and `resize`.
+    One in ten gets the object of another.
+
     Args:
         pairs: the pairs to draw from.
         batch_size: number N of crops.
-        resize: side of the squares that crops are taken from.
+        resize: largest side of the squares that crops are taken from.
         crop: side of the crops.
         seed: seed of the run.
         step: number of the step; with the seed it decides everything.
 
     Returns:
-        Images, float32 (N, crop, crop, 3) in [0, 255], and masks, float32 (N, crop, crop, 1).
+        Images, float32 (N, crop, crop, 3) in [0, 255], and masks, float32 (N, crop, crop, 1) in
+        [0, 1].
     """
     rng = np.random.default_rng((seed, step))
     weights = np.array([pair.weight for pair in pairs])
-    chosen = rng.choice(len(pairs), size=batch_size, p=weights / weights.sum())
-    crops = [augment(*load_pair(pairs[index], resize), crop, rng) for index in chosen]
-    images, masks = zip(*crops, strict=True)
-    return np.stack(images), np.stack(masks)
+    weights /= weights.sum()
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        pair = pairs[rng.choice(len(pairs), p=weights)]
+        side = int(rng.integers(crop, resize + 1))
+        return augment(*load_pair(pair, side), crop, rng)
+
+    images = np.empty((batch_size, crop, crop, 3), "float32")
+    masks = np.empty((batch_size, crop, crop, 1), "float32")
+    for index in range(batch_size):
+        image, mask = draw()
+        if rng.random() < 0.1:
+            image, mask = paste(*draw(), image, mask)
+        images[index] = degrade(image, rng)
+        masks[index, ..., 0] = mask / np.float32(255)
+    return images, masks
 
 
 def batches(

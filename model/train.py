@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -19,9 +18,11 @@ import keras
 import numpy as np
 
 from model.basnet import BASNet
-from model.checkpoint import restore, save_checkpoint, save_float16
+from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from model.data import Pair, batches, find_pairs, load_pair, name_hash, split_pairs
+from model.fused import copy_weights, with_fused_normalization
 from model.losses import HybridLoss
+from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
 CHECKPOINT = "checkpoint.npz"
@@ -39,7 +40,7 @@ class TrainConfig:
         steps: number of batches, the horizon of the cosine.
         batch_size: crops in a batch.
         crop: side of the crops in pixels, a multiple of 32.
-        resize: side of the squares that images are resized to and crops are taken from.
+        resize: largest side of the squares that images are resized to and crops are taken from.
         learning_rate: highest learning rate.
         warmup_steps: steps until it is reached.
         ema: momentum of the moving average of the weights that is kept at the end; 0 for none.
@@ -52,7 +53,7 @@ class TrainConfig:
     steps: int = 20_000
     batch_size: int = 16
     crop: int = 192
-    resize: int = 220
+    resize: int = 256
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     ema: float = 0.0
@@ -82,15 +83,18 @@ def train(
     output: Path,
     *,
     validation: Sequence[Pair] = (),
+    validation_size: int | None = None,
 ) -> list[float]:
     """Trains a model, going on from the checkpoint in `output` if there is one.
 
     Args:
-        model: a BASNet for pixels in [0, 255]; compiled here and trained in place.
+        model: a BASNet for pixels in [0, 255], whose weights are those to start from; it ends with
+            the trained ones.
         pairs: the pairs to train on.
         config: how to train.
         output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
         validation: held-out pairs; at most 256 are used, drawn by their names.
+        validation_size: side of the squares that they are shown as; None for that of a crop.
 
     Returns:
         The loss of every step since step 0, also of those before the checkpoint.
@@ -106,23 +110,25 @@ def train(
         warmup_steps=config.warmup_steps,
     )
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
-    model.compile(
+    identity = {k: v for k, v in asdict(config).items() if k not in FREE}
+    identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    network = with_fused_normalization(model) if on_tensorflow else model
+    network.compile(
         optimizer=keras.optimizers.AdamW(schedule, **average),
-        loss=[HybridLoss() for _ in model.outputs],
+        loss=[HybridLoss() for _ in network.outputs],
         # The paper sums all eight; the two finest, doubled, are those that are looked at.
-        loss_weights=[2.0 if i < 2 else 1.0 for i in range(len(model.outputs))],
+        loss_weights=[2.0 if i < 2 else 1.0 for i in range(len(network.outputs))],
         # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() == "jax",
     )
-    model.optimizer.build(model.trainable_variables)
-    identity = {k: v for k, v in asdict(config).items() if k not in FREE}
-    identity |= {"pairs": _digest(pairs), "parameters": model.count_params()}
-    losses = restore(model, output / CHECKPOINT, identity)
+    network.optimizer.build(network.trainable_variables)
+    losses = restore(network, output / CHECKPOINT, identity)
     first = len(losses)
-    log = _Log(output / LOG, first)
+    log = Log(output / LOG, first)
     chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
-    held_out = [load_pair(pair, config.crop) for pair in chosen]
-    predictor = keras.Model(model.inputs, model.outputs[0])
+    held_out = [load_pair(pair, validation_size or config.crop) for pair in chosen]
+    predictor = keras.Model(network.inputs, network.outputs[0])
 
     print(f"{len(pairs)} pairs to train on, {len(held_out)} held out; from step {first}")
     bar = keras.utils.Progbar(
@@ -141,65 +147,30 @@ def train(
     )
     with contextlib.closing(stream):
         for step, (images, masks) in enumerate(stream, start=first + 1):
-            model.reset_metrics()
-            losses.append(float(model.train_on_batch(images, masks, return_dict=True)["loss"]))
+            network.reset_metrics()
+            truths = [masks] * len(network.outputs)
+            losses.append(float(network.train_on_batch(images, truths, return_dict=True)["loss"]))
             elapsed = time.monotonic() - began
             state = {
                 "loss": float(np.mean(losses[-50:])),
-                "lr": float(model.optimizer.learning_rate),
+                "lr": float(network.optimizer.learning_rate),
                 "images/s": (step - first) * config.batch_size / elapsed,
             }
             bar.update(step - first, list(state.items()))
             last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
             # Before the checkpoint, so that a run killed in between writes its line again.
             if held_out and (step % config.validate_every == 0 or last):
-                scores = evaluate(predictor, held_out, config.batch_size)
+                with _averaged(network):
+                    scores = evaluate(predictor, held_out, config.batch_size)
                 log.write({"step": step, **state, "seconds": elapsed, **scores})
             if step % config.checkpoint_every == 0 or last:
-                save_checkpoint(model, output / CHECKPOINT, identity, losses)
+                save_checkpoint(network, output / CHECKPOINT, identity, losses)
             if last:
                 break
-    if config.ema:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+    with _averaged(network):
+        copy_weights(network, model)
     save_float16(model, output / WEIGHTS)
     return losses
-
-
-def evaluate(
-    predictor: keras.Model, pairs: Sequence[tuple[np.ndarray, np.ndarray]], batch_size: int
-) -> dict[str, float]:
-    """Scores the refined map on held-out pairs, at the size that they are given in.
-
-    Args:
-        predictor: pixels (N, S, S, 3) in [0, 255] to maps (N, S, S, 1) in [0, 1].
-        pairs: images uint8 (S, S, 3) and masks uint8 (S, S), at least one.
-        batch_size: images in a batch.
-
-    Returns:
-        `mae`; `max_f`, the maximum over 256 thresholds of the image-averaged F-measure with beta
-        squared 0.3 (Achanta et al., CVPR 2009); `iou` at threshold 0.5, averaged over images.
-    """
-    errors, curves, ious = [], [], []
-    for start in range(0, len(pairs), batch_size):
-        images, masks = zip(*pairs[start : start + batch_size], strict=True)
-        maps = predictor.predict_on_batch(np.stack(images).astype("float32"))
-        for probability, mask in zip(np.asarray(maps, "float32")[..., 0], masks, strict=True):
-            truth = mask > 127
-            errors.append(np.abs(probability - truth).mean())
-            levels = np.round(probability * 255).astype(int)
-            # Pixels at or above each level, counted from the top.
-            found = np.bincount(levels[truth], minlength=256)[::-1].cumsum()
-            marked = np.bincount(levels.ravel(), minlength=256)[::-1].cumsum()
-            precision = found / np.maximum(marked, 1)
-            recall = found / max(1, truth.sum())
-            curves.append(1.3 * precision * recall / np.maximum(0.3 * precision + recall, 1e-9))
-            union = (truth | (levels > 127)).sum()
-            ious.append((truth & (levels > 127)).sum() / union if union else 1.0)
-    return {
-        "mae": float(np.mean(errors)),
-        "max_f": float(np.mean(curves, axis=0).max()),
-        "iou": float(np.mean(ious)),
-    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -208,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags = vars(parser.parse_args(argv))
     data, output, preset = flags.pop("data"), flags.pop("output"), flags.pop("model")
     fraction, precision = flags.pop("validation_fraction"), flags.pop("precision")
+    validation_size, weights = flags.pop("validation_size"), flags.pop("weights")
     try:
         config = TrainConfig(**flags)
         pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
@@ -215,31 +187,47 @@ def main(argv: Sequence[str] | None = None) -> None:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(precision)
         model = BASNet.from_preset(preset, load_weights=False)
-        train(model, training, config, output, validation=validation)
-    except ValueError as error:
+        if weights is not None:
+            model.load_weights(weights)
+        train(
+            model,
+            training,
+            config,
+            output,
+            validation=validation,
+            validation_size=validation_size,
+        )
+    except (ValueError, OSError) as error:
         parser.error(str(error))
 
 
-class _Log:
-    """Lines of JSON, less those of steps that a run which goes on will repeat."""
-
-    def __init__(self, path: Path, first: int) -> None:
-        self.path = path
-        old = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in old if json.loads(line)["step"] <= first]
-        path.write_text("".join(f"{line}\n" for line in kept))
-
-    def write(self, row: dict[str, float]) -> None:
-        line = json.dumps({k: round(v, 6) for k, v in row.items()})
-        print(f"\n{line}", flush=True)
-        with self.path.open("a") as file:
-            file.write(line + "\n")
+@contextlib.contextmanager
+def _averaged(network: keras.Model):
+    """Inside, the network has the moving averages of its weights, if its optimizer keeps any."""
+    if not network.optimizer.use_ema:
+        yield
+        return
+    kept = [keras.ops.convert_to_numpy(variable) for variable in network.trainable_variables]
+    network.optimizer.finalize_variable_values(network.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(network.trainable_variables, kept, strict=True):
+            variable.assign(value)
 
 
 def _digest(pairs: Sequence[Pair]) -> str:
     """Eight hex digits that tell one list of pairs and weights from another."""
     text = "\n".join(f"{pair.name} {pair.weight}" for pair in pairs)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _weights_digest(model: keras.Model) -> str:
+    """Eight hex digits that tell the weights that one run starts from from those of another."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(keras.ops.convert_to_numpy(weight).astype("float32").tobytes())
+    return digest.hexdigest()[:8]
 
 
 def _folder_and_weight(text: str) -> tuple[Path, float]:
@@ -269,14 +257,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(BASNet.presets), help="preset")
+    add("--weights", type=Path, help="a .weights.h5 file to start from (default: random weights)")
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
     add("--crop", type=int, default=default.crop, help="side of the crops")
-    add("--resize", type=int, default=default.resize, help="side of the squares they come from")
+    add(
+        "--resize",
+        type=int,
+        default=default.resize,
+        help="largest side of the images they are from",
+    )
     add("--learning_rate", type=float, default=default.learning_rate, help="the highest one")
     add("--warmup_steps", type=int, default=default.warmup_steps, help="steps to reach it")
     add("--ema", type=float, default=default.ema, help="momentum of averaged weights, 0: none")
     add("--validation_fraction", type=float, default=0.03, help="share of pairs held out")
+    add("--validation_size", type=int, help="side of the held-out images (default: --crop)")
     add("--validate_every", type=int, default=default.validate_every, help="steps between")
     add("--checkpoint_every", type=int, default=default.checkpoint_every, help="steps between")
     add("--precision", default="float32", choices=("float32", "mixed_bfloat16"), help="of layers")

@@ -14,8 +14,19 @@ from PIL import Image, ImageDraw
 
 from model import train as command
 from model.checkpoint import save_float16
-from model.data import augment, batches, find_pairs, load_pair, make_batch, split_pairs
-from model.train import TrainConfig, evaluate, train
+from model.data import (
+    augment,
+    batches,
+    degrade,
+    find_pairs,
+    load_pair,
+    make_batch,
+    paste,
+    split_pairs,
+)
+from model.fused import FusedBatchNormalization, copy_weights, with_fused_normalization
+from model.train import TrainConfig, train
+from model.validation import evaluate
 
 # Keras' own conversion of TensorFlow variables to NumPy 2 arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -91,11 +102,53 @@ def test_crops_keep_image_and_mask_together():
     mask = np.where(image[..., 0] > 0, 255, 0).astype("uint8")
     for seed in range(8):
         pixels, truth = augment(image, mask, 32, np.random.default_rng(seed))
-        assert (pixels.dtype, truth.dtype) == ("float32", "float32")
-        assert (pixels.shape, truth.shape) == ((32, 32, 3), (32, 32, 1))
-        assert 0 <= pixels.min() < pixels.max() <= 255
-        bright = pixels.mean(axis=-1) > (pixels.min() + pixels.max()) / 2
-        np.testing.assert_array_equal(bright, truth[..., 0] == 1)
+        assert (pixels.dtype, truth.dtype) == ("uint8", "uint8")
+        assert (pixels.shape, truth.shape) == ((32, 32, 3), (32, 32))
+        gray = pixels.mean(axis=-1)
+        assert gray.min() < gray.max()
+        np.testing.assert_array_equal(gray > (gray.min() + gray.max()) / 2, truth == 255)
+
+
+def test_pasting_keeps_both_objects():
+    rng = np.random.default_rng(0)
+    image, other = rng.integers(0, 256, (2, 9, 7, 3), "uint8")
+    mask, other_mask = rng.integers(0, 256, (2, 9, 7), "uint8")
+    mask[:5], other_mask[:, :4] = 255, 0
+    pixels, both = paste(image, mask, other, other_mask)
+    for y, x in np.ndindex(9, 7):
+        share = mask[y, x] / 255
+        mixed = share * image[y, x] + (1 - share) * other[y, x]
+        np.testing.assert_allclose(pixels[y, x], mixed, atol=0.51)
+        assert both[y, x] == max(mask[y, x], other_mask[y, x])
+
+
+def test_bad_photos_are_still_the_same_photos():
+    x, y = np.meshgrid(np.arange(48), np.arange(48))
+    photo = np.stack([x * 5, y * 5, 240 - x * 5], axis=-1).astype("uint8")
+    photo[16:32, 16:32] = 255
+    unlike = []
+    for seed in range(60):
+        bad = degrade(photo, np.random.default_rng(seed))
+        assert (bad.dtype, bad.shape) == (photo.dtype, photo.shape)
+        unlike.append(np.abs(bad.astype(int) - photo).mean())
+    # Neither blurred nor compressed: 0.8 x 0.6 of them.
+    assert 15 <= unlike.count(0) <= 42
+    assert 1 < max(unlike) < 16
+
+
+def test_crops_come_at_all_scales(folder, monkeypatch):
+    sides = []
+    black = np.zeros((72, 72, 3), "uint8")
+
+    def load(pair, side):
+        sides.append(side)
+        return black[:side, :side], black[:side, :side, 0]
+
+    monkeypatch.setattr("model.data.load_pair", load)
+    make_batch(find_pairs(folder), seed=0, step=0, batch_size=300, resize=72, crop=64)
+    assert set(sides) == set(range(64, 73))
+    # One in ten is pasted on another.
+    assert 310 <= len(sides) <= 355
 
 
 def test_batches_are_a_function_of_seed_and_step(pairs):
@@ -113,9 +166,9 @@ def test_weights_say_how_often_pairs_are_drawn(folder, monkeypatch):
     drawn = []
     black = np.zeros((72, 72, 3), "uint8")
 
-    def load(pair, size):
+    def load(pair, side):
         drawn.append(pair.weight)
-        return black, black[..., 0]
+        return black[:side, :side], black[:side, :side, 0]
 
     monkeypatch.setattr("model.data.load_pair", load)
     mixed = find_pairs(folder, 3.0) + find_pairs(folder, 1.0)
@@ -142,13 +195,12 @@ def test_training_lowers_the_loss(pairs, tmp_path):
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path, ema):
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path, monkeypatch, ema):
     config = TrainConfig(**SMALL, ema=ema)
     model = _toy()
     whole = train(model, pairs, config, tmp_path / "whole", validation=pairs[:3])
 
-    killed = _toy()
-    step = killed.train_on_batch
+    step = keras.Model.train_on_batch
     left = iter(range(8))
 
     def train_on_batch(*args, **kwargs):
@@ -156,9 +208,9 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path, 
             raise KeyboardInterrupt
         return step(*args, **kwargs)
 
-    killed.train_on_batch = train_on_batch
-    with pytest.raises(KeyboardInterrupt):
-        train(killed, pairs, config, tmp_path / "parts", validation=pairs[:3])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(keras.Model, "train_on_batch", train_on_batch)
+        train(_toy(), pairs, config, tmp_path / "parts", validation=pairs[:3])
     assert not (tmp_path / "parts" / "final.weights.h5").exists()
 
     resumed = _toy()
@@ -182,6 +234,39 @@ def test_minutes_stop_a_run_that_can_go_on(pairs, tmp_path):
     assert len(losses) == 1
     assert (tmp_path / "final.weights.h5").exists()
     assert len(train(_toy(), pairs, TrainConfig(**SMALL), tmp_path)) == 12
+
+
+def test_averages_are_scored_and_kept_and_training_goes_on_without_them(pairs, tmp_path):
+    """A momentum of almost 1 keeps the average where it began, while the weights move."""
+    model, start = _toy(), _toy()
+    config = TrainConfig(**{**SMALL, "steps": 20}, ema=0.999999)
+    losses = train(model, pairs, config, tmp_path / "average", validation=pairs[:3])
+    rows = _rows(tmp_path / "average")
+    # Only the moving mean and variance of the images differ.
+    assert np.ptp([row["iou"] for row in rows[2:]]) < 0.01
+    for one, other in zip(model.trainable_weights, start.trainable_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    plain = train(_toy(), pairs, TrainConfig(**{**SMALL, "steps": 20}), tmp_path / "plain")
+    np.testing.assert_allclose(losses, plain, rtol=1e-4)
+
+
+def test_fused_normalization_trains_as_keras_does():
+    batch = np.random.default_rng(0).uniform(0, 255, (6, 32, 32, 3)).astype("float32")
+    target = (batch[..., :1] > 128).astype("float32")
+    plain, original = _toy(), _toy()
+    fused = with_fused_normalization(original)
+    kinds = [type(layer) for layer in fused.layers]
+    assert kinds.count(FusedBatchNormalization) == 1
+    np.testing.assert_array_equal(fused(batch), plain(batch))
+    for model in (plain, fused):
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+    for _ in range(4):
+        losses = [model.train_on_batch(batch, target) for model in (plain, fused)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for one, other in zip(plain.weights, fused.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    copy_weights(fused, original)
+    np.testing.assert_array_equal(original(batch), fused(batch))
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
@@ -237,6 +322,9 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.BASNet, "from_preset", lambda preset, load_weights: _toy())
     flags = ["--output", str(tmp_path / "run"), "--validation_fraction", "0.3"]
     flags += [text for name, value in SMALL.items() for text in (f"--{name}", str(value))]
+    start = tmp_path / "start.weights.h5"
+    save_float16(_toy(), start)
+    flags += ["--weights", str(start), "--validation_size", "96"]
     policy = keras.config.dtype_policy()
     try:
         command.main(["--data", f"{folder}=2", str(folder), *flags])
@@ -281,7 +369,7 @@ def test_wrong_folders_and_files_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"crop": 100}, {"crop": 256}, {"ema": 1.0}, {"checkpoint_every": 0}]
+    "wrong", [{"steps": 0}, {"crop": 100}, {"crop": 288}, {"ema": 1.0}, {"checkpoint_every": 0}]
 )
 def test_wrong_configurations(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

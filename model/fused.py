@@ -1,0 +1,56 @@
+"""Batch normalisation by TensorFlow's fused kernels, for training.
+
+Keras composes the layer of elementary operations, which on processors takes a quarter of a training
+step of BASNet.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+
+def with_fused_normalization(model: keras.Model) -> keras.Model:
+    """A functional model that computes the same as another, faster when it is trained.
+
+    Args:
+        model: a functional model, on the TensorFlow backend.
+
+    Returns:
+        A network with weights of its own, equal to those of the model.
+    """
+    clone = keras.models.clone_model(model, clone_function=_fuse)
+    copy_weights(model, clone)
+    return clone
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives the layers of a model the weights of the layers of the same names in another."""
+    for layer in filter(lambda layer: layer.weights, target.layers):
+        layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+class FusedBatchNormalization(layers.BatchNormalization):
+    """As Keras' layer, over the last axis; its variance is unbiased, as PyTorch's is."""
+
+    def call(self, inputs, training=None, mask=None):
+        """Maps (N, H, W, C) to the same shape; in training, by the batch's own moments."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.cast(self.gamma, "float32"),
+            tf.cast(self.beta, "float32"),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs
+
+
+def _fuse(layer: layers.Layer) -> layers.Layer:
+    cls = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
+    return cls.from_config(layer.get_config())
