@@ -7,6 +7,10 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+# How the files are called that a network is loaded from: a whole model, a preset's weights.
+MODEL_SUFFIX = ".keras"
+WEIGHTS_SUFFIX = ".weights.h5"
+
 
 @dataclass(frozen=True)
 class Preset:

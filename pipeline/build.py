@@ -41,7 +41,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 def _annotate(pipeline: beam.Pipeline, job: Job):
-    load = functools.partial(load_network, job.model, job.image_size, job.batch_size)
+    load = functools.partial(load_network, job.model, job.image_size, job.batch_size, job.tta)
     read = pipeline | "Read" >> ReadImages(job.inputs, job.input_format, job.truth)
     decoded = read["images"] | "Decode" >> DecodeImages(job.image_size)
     segmented = decoded.images | "Segment" >> SegmentImages(load, job.batch_size)

@@ -11,13 +11,14 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import StandardOptions
 
-from model.presets import PRESETS
+from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.find import find_files
 from pipeline.job import OUTPUTS, Job
 from pipeline.options import AnnotateOptions, UsageError
 
 SAMPLE = str(Path(__file__).parent / "sample")
-MODEL_SUFFIXES = (".keras", ".weights.h5")
+# Of no use beside --masks; the job has their defaults, so that a flag that was given is known.
+ANNOTATION_FLAGS = ("input_format", "model", "image_size", "batch_size", "tta", "threshold")
 
 
 def check(options: AnnotateOptions) -> Job:
@@ -26,46 +27,48 @@ def check(options: AnnotateOptions) -> Job:
     Raises:
         UsageError: A value cannot work; the message names it and what would do.
     """
+    given = {
+        name: value for name in ANNOTATION_FLAGS if (value := getattr(options, name)) is not None
+    }
     if options.masks is not None:
         if options.truth is None:
             raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
-        if options.input or options.model:
-            raise UsageError("--masks scores existing masks; --input and --model do not go with it")
-    if options.image_size < 32 or options.image_size % 32:
-        raise UsageError(f"--image_size must be a multiple of 32; got {options.image_size}")
-    if options.batch_size < 1:
-        raise UsageError(f"--batch_size must be at least 1; got {options.batch_size}")
-    if options.threshold is not None and not 0 < options.threshold <= 1:
-        raise UsageError(f"--threshold must be in (0, 1]; got {options.threshold}")
+        unused = [*(["input"] if options.input else []), *given]
+        if unused:
+            flags = ", ".join(f"--{name}" for name in unused)
+            raise UsageError(f"--masks scores existing masks, without a network; leave out {flags}")
+    job = Job(
+        output=options.output,
+        inputs=() if options.masks is not None else tuple(options.input or [SAMPLE]),
+        truth=options.truth,
+        masks=options.masks,
+        **given,
+    )
+    if job.image_size < 32 or job.image_size % 32:
+        raise UsageError(f"--image_size must be a multiple of 32; got {job.image_size}")
+    if job.batch_size < 1:
+        raise UsageError(f"--batch_size must be at least 1; got {job.batch_size}")
+    if job.threshold is not None and not 0 < job.threshold <= 1:
+        raise UsageError(f"--threshold must be in (0, 1]; got {job.threshold}")
     if not 0 <= options.max_failure_rate <= 1:
         raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
-    model = options.model or "basnet_mini"
-    if options.masks is None:
-        _check_model(model)
-    inputs = () if options.masks is not None else tuple(options.input or [SAMPLE])
+    if job.masks is None:
+        _check_model(job.model)
     for flag, patterns, kind in (
-        ("--input", inputs, options.input_format),
-        ("--masks", [options.masks], "images"),
-        ("--truth", [options.truth], "images"),
+        ("--input", job.inputs, job.input_format),
+        ("--masks", [job.masks], "images"),
+        ("--truth", [job.truth], "images"),
     ):
         for pattern in filter(None, patterns):
             read = _check_pattern(flag, pattern, kind)
             if options.overwrite:
-                _check_kept(flag, read, options.output)
-    _check_output(options.output, options.overwrite)
+                _check_kept(flag, read, job.output)
+    _check_output(job.output, options.overwrite)
     if options.view_as(StandardOptions).runner == "DataflowRunner":
-        _check_remote({"--output": [options.output], "--input": inputs, "--model": [model]})
-    return Job(
-        output=options.output,
-        inputs=inputs,
-        input_format=options.input_format,
-        truth=options.truth,
-        masks=options.masks,
-        model=model,
-        image_size=options.image_size,
-        batch_size=options.batch_size,
-        threshold=options.threshold,
-    )
+        _check_remote({"--output": [job.output], "--input": job.inputs, "--model": [job.model]})
+    if job.masks is None and job.model not in PRESETS:
+        _check_network(job)
+    return job
 
 
 def clear_output(output: str) -> None:
@@ -88,14 +91,30 @@ def _check_model(model: str) -> None:
         return
     if model in PRESETS:
         raise UsageError(f"preset {model!r} has no weights; there are {', '.join(with_weights)}")
-    if not model.endswith(MODEL_SUFFIXES):
+    if not model.endswith((MODEL_SUFFIX, WEIGHTS_SUFFIX)):
         near = difflib.get_close_matches(model, with_weights, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; presets are {', '.join(with_weights)}"
         raise UsageError(
-            f"--model {model!r} is neither a preset nor a {' or '.join(MODEL_SUFFIXES)} file{hint}"
+            f"--model {model!r} is neither a preset nor a {MODEL_SUFFIX} or {WEIGHTS_SUFFIX} "
+            f"file{hint}"
         )
-    if not FileSystems.exists(model):
+    try:
+        exists = FileSystems.exists(model)
+    except Exception as error:
+        raise UsageError(f"--model {model!r} cannot be read: {error}") from error
+    if not exists:
         raise UsageError(f"--model {model!r}: there is no such file")
+
+
+def _check_network(job: Job) -> None:
+    """Loads a file and runs it once: nothing else tells whether it is a network, and of what."""
+    # Here and not above: with a preset, the command needs neither TensorFlow nor the stages yet.
+    from pipeline.segment import load_network
+
+    try:
+        load_network(job.model, job.image_size, job.batch_size, job.tta).probe()
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 
 
 def _check_remote(values: dict[str, Sequence[str]]) -> None:

@@ -24,6 +24,7 @@ class Job:
         model: A preset or a Keras file.
         image_size: Side of the square that the network takes, in pixels.
         batch_size: Most images in a batch.
+        tta: Test-time augmentation, ``"none"`` or ``"flip"``.
         threshold: Makes binary masks; None for probabilities.
     """
 
@@ -35,4 +36,5 @@ class Job:
     model: str = "basnet_mini"
     image_size: int = 224
     batch_size: int = 8
+    tta: str = "none"
     threshold: float | None = None

@@ -28,7 +28,6 @@ class AnnotateOptions(PipelineOptions):
         )
         group.add_argument(
             "--input_format",
-            default="auto",
             choices=("auto", "tfrecord", "images"),
             help="what the input is; auto goes by the names of the files (default: auto)",
         )
@@ -52,22 +51,26 @@ class AnnotateOptions(PipelineOptions):
         group.add_argument(
             "--model",
             metavar="NAME|PATH",
-            help="a preset, or a .keras or .weights.h5 file of a network that takes pixels from 0 "
-            "to 255 (default: basnet_mini)",
+            help="a preset, a .keras file of a network from pixels of 0 to 255 to a map in [0, 1], "
+            "or a .weights.h5 file of a preset's network (default: basnet_mini)",
         )
         group.add_argument(
             "--image_size",
             type=int,
-            default=224,
             metavar="S",
             help="images are segmented as squares of S pixels, a multiple of 32 (default: 224)",
         )
         group.add_argument(
             "--batch_size",
             type=int,
-            default=8,
             metavar="N",
             help="most images that the network runs on at once (default: 8)",
+        )
+        group.add_argument(
+            "--tta",
+            choices=("none", "flip"),
+            help="test-time augmentation; flip takes the mean of a photo's map and of its mirror "
+            "image's, for twice the network's time (default: none)",
         )
         group.add_argument(
             "--threshold",

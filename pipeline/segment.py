@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import numpy as np
@@ -18,31 +19,36 @@ from apache_beam.utils.shared import Shared
 
 from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 
+if TYPE_CHECKING:
+    from model.segmenter import Segmenter
+
 # uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1].
 Network = Callable[[np.ndarray], np.ndarray]
 
 
-def load_network(model: str, image_size: int, batch_size: int) -> Network:
+def load_network(model: str, image_size: int, batch_size: int, tta: str = "none") -> Segmenter:
     """Loads the network from wherever it lies.
 
     Args:
         model: A preset, or a Keras file on any Beam filesystem.
         image_size: Side S of the images, in pixels.
         batch_size: Most images in a batch.
+        tta: Test-time augmentation, ``"none"`` or ``"flip"``.
 
     Raises:
-        ValueError: The model cannot be used; the message says why.
+        ValueError: The model cannot be used; the message says why, in a line.
+        OSError: The file cannot be read.
     """
     # Here and not above, so that building a graph loads no TensorFlow.
     from model.segmenter import Segmenter, load_model
 
     if FileSystems.get_scheme(model) is None:
-        return Segmenter(load_model(model), image_size, batch_size)
+        return Segmenter(load_model(model), image_size, batch_size, tta)
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, model.rsplit("/", 1)[-1])
         with FileSystems.open(model) as source, open(local, "wb") as target:
             target.write(source.read())
-        return Segmenter(load_model(local), image_size, batch_size)
+        return Segmenter(load_model(local), image_size, batch_size, tta)
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:

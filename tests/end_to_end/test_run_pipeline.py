@@ -115,6 +115,19 @@ def test_wrong_usage_gives_status_2(flags, message, tmp_path):
     assert len(finished.stderr.splitlines()) == 1
 
 
+def test_a_file_that_is_no_model_is_refused_before_the_job_starts(tmp_path):
+    (tmp_path / "net.keras").write_text("a page that says that the file has moved")
+    finished = run("--model=net.keras", cwd=tmp_path)
+    assert finished.returncode == 2
+    # TensorFlow greets on this stream before it can be told not to.
+    message = finished.stderr.splitlines()[-1]
+    assert message.startswith(
+        "run_pipeline.py: --model 'net.keras' cannot be used: it is no .keras"
+    )
+    assert finished.stderr.count("run_pipeline.py") == 1
+    assert not (tmp_path / "output").exists()
+
+
 def test_help_is_quick_and_loads_no_tensorflow(tmp_path):
     code = f"""
 import runpy, sys

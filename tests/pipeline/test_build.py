@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import apache_beam as beam
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,10 +48,12 @@ def counters(metrics):
     }
 
 
-@functools.cache
-def loop():
-    """Masks and rows of the sample by TensorFlow's own reader, one image after the other."""
-    network = BASNet.from_preset("basnet_mini")
+def annotate(network):
+    """Masks and truths of the sample by TensorFlow's own reader, one image after the other.
+
+    Args:
+        network: From pixels, float32 (1, S, S, 3), to a map (1, S, S, 1).
+    """
     expected = {}
     for shard in sorted(SAMPLE.glob("*.tfrecord")):
         for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
@@ -65,12 +68,18 @@ def loop():
             assert image.size == size
             small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, None, 3.0)
             pixels = np.asarray(small, np.float32)[None]
-            probability = np.asarray(network(pixels, training=False)[0])[0, :, :, 0]
+            probability = np.asarray(network(pixels))[0, :, :, 0]
             full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)
             mask = np.rint(np.asarray(full) * 255).astype(np.uint8)
             truth = feature["image/segmentation/class/encoded"].bytes_list.value
             expected[key] = (mask, truth[0] if truth else None)
     return expected
+
+
+@functools.cache
+def loop():
+    mini = BASNet.from_preset("basnet_mini")
+    return annotate(lambda pixels: mini(pixels, training=False)[0])
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +90,41 @@ def output(tmp_path_factory):
     return output, run(job)
 
 
-def test_masks_equal_those_of_a_plain_loop(output):
-    folder, _ = output
+def assert_masks_equal(folder, expected):
     found = {path.stem: path for path in Path(folder, "masks").iterdir()}
-    assert found.keys() == {Path(key).stem for key in loop()}
-    for key, (mask, _) in loop().items():
+    assert found.keys() == {Path(key).stem for key in expected}
+    for key, (mask, _) in expected.items():
         written = Image.open(found[Path(key).stem])
         assert written.mode == "L"
         # A batch of another size may round the last bit of a float differently.
         difference = np.abs(np.asarray(written).astype(int) - mask)
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.001
+
+
+def test_masks_equal_those_of_a_plain_loop(output):
+    folder, _ = output
+    assert_masks_equal(folder, loop())
+
+
+def test_masks_of_a_file_with_flip_equal_those_of_a_plain_loop(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(1, 5, padding="same")]
+    network = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers, keras.layers.ReLU(1.0)])
+    network.save(tmp_path / "net.keras")
+
+    def flip(pixels):
+        mirrored = np.flip(network(np.flip(pixels, axis=2)), axis=2)
+        return np.mean([network(pixels), mirrored], axis=0)
+
+    masks = {}
+    for tta, expected in (("none", annotate(network)), ("flip", annotate(flip))):
+        output, model = str(tmp_path / tta), str(tmp_path / "net.keras")
+        run(Job(output, (str(SAMPLE),), model=model, image_size=SIZE, batch_size=BATCH, tta=tta))
+        assert_masks_equal(output, expected)
+        masks[tta] = [np.asarray(mask).astype(int) for mask, _ in expected.values()]
+    for plain, mean in zip(*masks.values(), strict=True):
+        assert np.abs(plain - mean).max() > 10
 
 
 def test_rows_equal_those_of_a_plain_loop(output):

@@ -1,5 +1,11 @@
 """What is refused before a job starts, in which words, and what is cleared."""
 
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
 import pytest
 from apache_beam.io.filesystem import FileMetadata, FileSystem
 
@@ -42,17 +48,25 @@ def test_every_flag_has_a_default(folder):
         model="basnet_mini",
         image_size=224,
         batch_size=8,
+        tta="none",
         threshold=None,
     )
     assert parse([]).max_failure_rate == 0.1
     assert parse([]).overwrite is False
 
 
-def test_flags_become_the_job():
+def save(path, activation="sigmoid", shape=(None, None, 3)):
+    """Writes a network of one layer."""
+    image = keras.Input(shape)
+    keras.Model(image, keras.layers.Conv2D(1, 1, activation=activation)(image)).save(path)
+
+
+def test_flags_become_the_job(folder):
+    save(folder / "net.keras")
     found = job(
         *("--input", "in/*.jpg", "in", "--input_format=images", "--truth", "truth"),
         *("--output=out", "--model", "net.keras", "--image_size=64", "--batch_size", "3"),
-        *("--threshold", "0.25", "--max_failure_rate=1"),
+        *("--tta=flip", "--threshold", "0.25", "--max_failure_rate=1"),
     )
     assert found == Job(
         output="out",
@@ -62,6 +76,7 @@ def test_flags_become_the_job():
         model="net.keras",
         image_size=64,
         batch_size=3,
+        tta="flip",
         threshold=0.25,
     )
 
@@ -92,9 +107,26 @@ def test_flags_become_the_job():
         (["--model=zzzz"], ["--model", "'zzzz'", "presets are basnet_mini"]),
         (["--model=basnet_resnet34"], ["'basnet_resnet34'", "no weights", "basnet_mini"]),
         (["--model=none.keras"], ["--model", "'none.keras'", "no such file"]),
+        (["--model=nowhere://x.keras"], ["--model", "'nowhere://x.keras'", "cannot be read"]),
+        (["--model=net.keras"], ["--model 'net.keras' cannot be used: it is no .keras file"]),
+        (
+            ["--model=net.weights.h5"],
+            ["--model 'net.weights.h5' cannot be used: it cannot be read"],
+        ),
         (["--masks", "masks"], ["--masks", "--truth"]),
         (["--masks", "masks", "--truth", "truth", "--input", "in"], ["--masks", "--input"]),
         (["--masks", "masks", "--truth", "truth", "--model", "net.keras"], ["--masks", "--model"]),
+        *(
+            (["--masks", "masks", "--truth", "truth", flag], ["leave out " + flag.split("=")[0]])
+            for flag in (
+                *("--input_format=images", "--image_size=224", "--batch_size=8", "--tta=none"),
+                *("--threshold=0.5", "--threshold=0"),
+            )
+        ),
+        (
+            ["--masks", "masks", "--truth", "truth", "--tta=flip", "--image_size=32"],
+            ["leave out --image_size, --tta"],
+        ),
         (["--masks", "none", "--truth", "truth"], ["--masks", "'none'", "matches no file"]),
         (["--masks", "masks", "--truth", "none"], ["--truth", "'none'", "matches no file"]),
     ],
@@ -125,12 +157,50 @@ def test_scoring_needs_no_model(monkeypatch):
     assert (found.masks, found.truth, found.inputs) == ("masks", "truth", ())
 
 
-def test_presets_with_weights_and_files_of_either_kind_are_models():
+def test_presets_with_weights_and_files_of_either_kind_are_models(folder):
     for name, preset in presets.PRESETS.items():
         if preset.weights:
             assert job("--model", name).model == name
+    save(folder / "net.keras")
+    weights = folder / "net.weights.h5"
+    weights.write_bytes(presets.PRESETS["basnet_mini"].weights.read_bytes())
     for name in ("net.keras", "net.weights.h5"):
-        assert job("--model", name).model == name
+        assert job("--model", name, "--image_size=32", "--batch_size=1").model == name
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ({"activation": None}, "if these are logits, add a sigmoid"),
+        (
+            {"shape": (64, 64, 3)},
+            "the model takes (64, 64, 3); images are (32, 32, 3); an image_size of 64 would do",
+        ),
+    ],
+)
+def test_a_file_that_is_no_network_for_the_images_is_refused(folder, network, reason):
+    save(folder / "net.keras", **network)
+    message = refused("--model=net.keras", "--image_size=32")
+    assert message.startswith("--model 'net.keras' cannot be used: the model")
+    assert message.endswith(reason)
+    assert "\n" not in message
+
+
+def test_a_preset_needs_no_tensorflow_before_the_job_starts(folder):
+    code = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # importing them raises
+import apache_beam
+from pipeline import build, check, options
+build.build(apache_beam.Pipeline(), check.check(options.parse(["--tta=flip", "--input=in"])))
+"""
+    root = str(Path(__file__).parents[2])
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r}){code}"],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_an_output_folder_may_be_missing_or_empty(folder):
@@ -171,6 +241,7 @@ class ObjectStore(FileSystem):
     """Names without folders, as Google Cloud Storage and S3 have them, in memory."""
 
     files: set[str] = set()  # noqa: RUF012 - Beam makes an instance for every call
+    content = b""
 
     @classmethod
     def scheme(cls):
@@ -202,10 +273,13 @@ class ObjectStore(FileSystem):
             for found in self.match([path])[0].metadata_list:
                 self.files.discard(found.path)
 
+    def open(self, path, *_, **__):
+        return io.BytesIO(self.content)
+
     def _none(self, *_, **__):
         raise NotImplementedError
 
-    split = mkdirs = create = open = copy = rename = size = last_updated = checksum = _none
+    split = mkdirs = create = copy = rename = size = last_updated = checksum = _none
 
 
 @pytest.mark.parametrize("output", ["store://bucket/out", "store://bucket/out [1]/"])
@@ -219,6 +293,19 @@ def test_overwriting_on_an_object_store_removes_the_same(output, monkeypatch):
     assert "--overwrite" in refused("--input", f"{root}/masks", "--output", output, "--overwrite")
     clear_output(output)
     assert ObjectStore.files == kept
+
+
+def test_a_model_on_an_object_store_is_checked_as_one_on_this_machine(folder, monkeypatch):
+    model = "store://bucket/net.keras"
+    monkeypatch.setattr(ObjectStore, "files", {model})
+    save(folder / "net.keras")
+    monkeypatch.setattr(ObjectStore, "content", (folder / "net.keras").read_bytes())
+    assert job("--model", model).model == model
+    save(folder / "net.keras", activation=None)
+    monkeypatch.setattr(ObjectStore, "content", (folder / "net.keras").read_bytes())
+    assert "add a sigmoid" in refused("--model", model)
+    monkeypatch.setattr(ObjectStore, "content", b"x")
+    assert refused("--model", model).startswith(f"--model '{model}' cannot be used: it is no")
 
 
 @pytest.mark.parametrize(
