@@ -35,6 +35,10 @@ setup(
     extras_require={
         # Buckets of Google Cloud and the Dataflow service.
         "gcp": ["apache-beam[gcp]>=2.77,<3"],
+        # Reads the authors' basnet.pth, without running code in it.
+        "torch": ["torch>=2.13,<3"],
+        # Loads KerasHub's presets; each minor release may rebuild the graph that is copied.
+        "hub": ["keras-hub>=0.32,<0.33"],
         "test": [
             "pytest>=9.2,<10",
             # Each release formats a little differently.

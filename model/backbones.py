@@ -1,8 +1,9 @@
 """Residual networks that BASNet takes its encoder from: ResNet-18, ResNet-34 and narrow ones.
 
-Layout is NHWC. A network exists in two styles, which share no weights:
+Layout is NHWC. A network exists in three styles, which share no weights:
 
 - ``"keras_cv"``: as ``keras_cv.models.ResNetBackbone`` builds it;
+- ``"keras_hub"``: as ``keras_hub.models.ResNetBackbone`` does;
 - ``"paper"``: as the authors of BASNet published it in PyTorch.
 """
 
@@ -17,28 +18,33 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Style:
-    """What differs between KerasCV's network and the one that the paper's authors published.
+    """What differs between the networks of KerasCV, of KerasHub and of the paper's authors.
 
     Attributes:
-        residual_epsilon: Epsilon of batch normalisation in residual blocks.
+        residual_epsilon: Epsilon of batch normalisation in the encoder.
         epsilon: Epsilon of batch normalisation everywhere else.
-        momentum: Momentum of the moving mean and variance.
+        residual_momentum: Momentum of the moving mean and variance in the encoder.
+        momentum: Momentum of the moving mean and variance everywhere else.
         symmetric_padding: Strided convolutions pad one pixel on each side, as PyTorch does,
             instead of Keras' ``"same"``, which pads an even size at its end only.
         own_stem: The network starts with BASNet's stem (3x3, stride 1, batch normalisation,
             ReLU) instead of ResNet's (7x7, stride 2, pooled).
+        linear_stages: BASNet leaves out the last ReLU of each stage that it takes from the ResNet.
     """
 
     residual_epsilon: float
     epsilon: float
+    residual_momentum: float
     momentum: float
     symmetric_padding: bool
     own_stem: bool
+    linear_stages: bool
 
 
 STYLES = {
-    "keras_cv": Style(1.001e-5, 1e-3, 0.99, symmetric_padding=False, own_stem=False),
-    "paper": Style(1e-5, 1e-5, 0.9, symmetric_padding=True, own_stem=True),
+    "keras_cv": Style(1.001e-5, 1e-3, 0.99, 0.99, False, own_stem=False, linear_stages=False),
+    "keras_hub": Style(1e-5, 1e-3, 0.9, 0.99, True, own_stem=False, linear_stages=True),
+    "paper": Style(1e-5, 1e-5, 0.9, 0.9, True, own_stem=True, linear_stages=False),
 }
 
 # Widths and depths of He et al. 2016, "Deep Residual Learning for Image Recognition", table 1.
@@ -71,7 +77,7 @@ class BasicBlock:
         def norm(suffix: str) -> layers.BatchNormalization:
             return layers.BatchNormalization(
                 epsilon=STYLES[style].residual_epsilon,
-                momentum=STYLES[style].momentum,
+                momentum=STYLES[style].residual_momentum,
                 name=f"{name}_{suffix}",
             )
 
@@ -90,14 +96,20 @@ class BasicBlock:
         self.add = layers.Add(name=f"{name}_add")
         self.relu = layers.ReLU(name=f"{name}_relu2")
 
-    def __call__(self, x):
-        """Maps (N, H, W, C) to (N, ceil(H / stride), ceil(W / stride), filters)."""
+    def __call__(self, x, activate: bool = True):
+        """Maps (N, H, W, C) to (N, ceil(H / stride), ceil(W / stride), filters).
+
+        Args:
+            x: The features.
+            activate: Whether a ReLU ends the block.
+        """
         shortcut = x
         for layer in self.shortcut:
             shortcut = layer(shortcut)
         for layer in self.main:
             x = layer(x)
-        return self.relu(self.add([shortcut, x]))
+        x = self.add([shortcut, x])
+        return self.relu(x) if activate else x
 
 
 @keras.saving.register_keras_serializable(package="basnet")
@@ -234,16 +246,23 @@ def conv_bn_relu(
 
 def _stem(filters: int, style: str) -> list[layers.Layer]:
     kind = STYLES[style]
-    norm = {"epsilon": kind.residual_epsilon, "momentum": kind.momentum, "name": "stem_bn"}
+    norm = {"epsilon": kind.residual_epsilon, "momentum": kind.residual_momentum}
     if kind.own_stem:
         return [
             layers.Conv2D(filters, 3, padding="same", name="stem_conv"),
-            layers.BatchNormalization(**norm),
+            layers.BatchNormalization(**norm, name="stem_bn"),
             layers.ReLU(name="stem_relu"),
         ]
+    padding = "valid" if kind.symmetric_padding else "same"
+
+    def pad(size: int, name: str) -> list[layers.Layer]:
+        return [layers.ZeroPadding2D(size, name=name)] if kind.symmetric_padding else []
+
     return [
-        layers.Conv2D(64, 7, 2, padding="same", use_bias=False, name="resnet_stem_conv"),
-        layers.BatchNormalization(**{**norm, "name": "resnet_stem_bn"}),
+        *pad(3, "resnet_stem_conv_pad"),
+        layers.Conv2D(64, 7, 2, padding=padding, use_bias=False, name="resnet_stem_conv"),
+        layers.BatchNormalization(**norm, name="resnet_stem_bn"),
         layers.ReLU(name="resnet_stem_relu"),
-        layers.MaxPooling2D(3, 2, padding="same", name="resnet_stem_pool"),
+        *pad(1, "resnet_stem_pool_pad"),
+        layers.MaxPooling2D(3, 2, padding=padding, name="resnet_stem_pool"),
     ]

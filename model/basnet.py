@@ -25,9 +25,10 @@ OUTPUT_NAMES = ("refined", "side1", "side2", "side3", "side4", "side5", "side6",
 # Widths of the three convolutions of each decoder stage, stage 6 first, in projection_filters.
 _DECODER_WIDTHS = {
     "keras_cv": ((8, 8, 8),) * 6,
+    "keras_hub": ((8, 8, 8),) * 6,
     "paper": ((8, 8, 8), (8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
 }
-_DECODER6_DILATIONS = {"keras_cv": (1, 1, 1), "paper": (1, 2, 2)}
+_DECODER6_DILATIONS = {"keras_cv": (1, 1, 1), "keras_hub": (1, 1, 1), "paper": (1, 2, 2)}
 
 
 @keras.saving.register_keras_serializable(package="basnet")
@@ -214,8 +215,9 @@ def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:
 
     skips = []
     for stage in backbone.stages:
-        for block in stage:
+        for block in stage[:-1]:
             x = block(x)
+        x = stage[-1](x, activate=not STYLES[style].linear_stages)
         skips.append(x)
     for number in (5, 6):
         x = layers.MaxPooling2D(2, name=f"encoder{number}_pool")(x)

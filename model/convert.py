@@ -1,136 +1,147 @@
-"""Published weights in, a ``BASNet`` out."""
+"""Published weights in, a `.keras` file for the pipeline out: `python -m model.convert --help`.
+
+The file holds a functional model of plain Keras layers, which nothing but Keras is needed to load.
+It takes RGB pixels in [0, 255], float (N, H, W, 3), H and W multiples of 32, and gives BASNet's 8
+maps, (N, H, W, 1) in [0, 1], refined first. Its first layer scales the pixels as the network's
+weights were trained:
+
+- The authors divided each photo by its own maximum; the layer divides by 255, the same for every
+  photo in which a channel reaches 255. Both then subtract ImageNet's mean and divide by its
+  deviation.
+- KerasCV has no trained BASNet. Its example (keras.io, "Highly accurate boundaries segmentation
+  using BASNet") divides by 255, as does ``include_rescaling=True``; so does the layer, whether
+  the network was built with that or was given images in [0, 1].
+- KerasHub's presets have an image converter of their own, whose scale and offset are kept (not
+  its size: the pipeline resizes). ``basnet_duts`` has none, and was trained by the author of that
+  example, so where there is none, the layer divides by 255.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from model.basnet import BASNet
+from model.published import from_keras_cv, from_keras_hub, from_paper, keras_cv_classes
+from model.readers import read_keras_cv, read_keras_hub, read_paper
 
-# The authors' names of what a layer holds, in the order of Keras' layer.weights.
-_CONV_PARTS = ("weight", "bias")
-_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
-
-# Names of our layers, and what the authors call them.
-_PAPER_NAMES = [
-    (r"stem_(conv|bn)", r"in\1"),
-    (
-        r"encoder([1-4])_block(\d)_(conv|bn)(\d)",
-        lambda m: f"encoder{m[1]}.{_less(m[2])}.{m[3]}{m[4]}",
-    ),
-    (
-        r"encoder([1-4])_block(\d)_shortcut_conv",
-        lambda m: f"encoder{m[1]}.{_less(m[2])}.downsample.0",
-    ),
-    (
-        r"encoder([1-4])_block(\d)_shortcut_bn",
-        lambda m: f"encoder{m[1]}.{_less(m[2])}.downsample.1",
-    ),
-    (r"encoder([56])_block(\d)_(conv|bn)(\d)", r"resb\1_\2.\3\4"),
-    (r"bridge_(conv|bn)(\d)", lambda m: f"{m[1]}bg_{_place(m[2])}"),
-    (r"decoder(\d)_(conv|bn)(\d)", lambda m: f"{m[2]}{m[1]}d_{_place(m[3])}"),
-    (r"side(\d)_head_conv", r"outconv\1"),
-    (r"bridge_head_conv", r"outconvb"),
-    (r"refine_stem_conv", r"refunet.conv0"),
-    (r"refine_encoder(\d)_(conv|bn)", r"refunet.\2\1"),
-    (r"refine_bridge_(conv|bn)", r"refunet.\g<1>5"),
-    (r"refine_decoder(\d)_(conv|bn)", r"refunet.\2_d\1"),
-    (r"refined_head_conv", r"refunet.conv_d0"),
-]
-
-# These follow a concatenation, where the authors put the decoder's features before the encoder's.
-_AFTER_CONCATENATION = re.compile(r"decoder\d_conv1|refine_decoder\d_conv")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
-def from_keras_cv(weights: Sequence[np.ndarray]) -> BASNet:
-    """Builds KerasCV's BASNet with the given weights.
+def convert(source: str, destination: Path) -> keras.Model:
+    """Converts published weights and writes the network.
 
     Args:
-        weights: Arrays in the order of ``keras.Model(model.input, model.outputs).weights`` of a
-            ``keras_cv.models.BASNet`` with a ResNet-18 or ResNet-34 backbone: float, kernels
-            (height, width, in, out). Their number tells the backbone, the last one, a bias, the
-            number of classes.
+        source: A ``.pth`` file of the authors, a ``.weights.h5`` or ``.keras`` file of KerasCV, a
+            folder with a KerasHub preset or the name of one.
+        destination: A file to be, whose name ends in ``.keras``.
 
     Returns:
-        The network, without rescaling of its input, for images of any size.
+        The network that was written; the module's docstring tells what it takes and gives.
 
     Raises:
-        ValueError: The number of arrays or a shape is not that of such a network.
+        ValueError: The source is none of these, is damaged or does not fit, or the destination
+            exists or has another suffix. Nothing was written.
+        OSError: The source cannot be read or the destination not written; nothing is left of it.
     """
-    backbones = {355: "resnet18", 435: "resnet34"}
-    if len(weights) not in backbones:
-        counts = " or ".join(f"{count} weights ({name})" for count, name in backbones.items())
-        raise ValueError(f"a KerasCV BASNet has {counts}; got {len(weights)}")
-    model = BASNet.from_preset(backbones[len(weights)], num_classes=np.size(weights[-1]))
-    # A model of the graph alone leaves out the stem of the ResNet, which BASNet does not use.
-    variables = keras.Model(model.input, model.outputs).weights
-    for variable, array in zip(variables, weights, strict=True):
-        _assign(variable, np.asarray(array), variable.path)
+    if destination.suffix != ".keras":
+        raise ValueError(f"the destination must end in .keras; got {destination}")
+    if destination.exists():
+        raise ValueError(f"{destination} exists")
+    if not destination.absolute().parent.is_dir():
+        raise ValueError(f"there is no folder {destination.absolute().parent}")
+    model = load(source)
+    _write(model, destination)
     return model
 
 
-def from_paper(state: Mapping[str, np.ndarray]) -> BASNet:
-    """Builds the network of the paper's authors with the weights of their checkpoint.
+def load(source: str) -> keras.Model:
+    """Builds the network of published weights; see ``convert``.
 
     Args:
-        state: The authors' names to arrays, as in their ``basnet.pth``: float, kernels
-            (out, in, height, width).
+        source: As ``convert`` takes it.
 
     Returns:
-        The network, without rescaling of its input, for images of any size.
+        The network that ``convert`` writes.
 
     Raises:
-        ValueError: An entry is missing, left over or of another shape; the message names it.
+        ValueError: The source is none of these, is damaged or does not fit.
+        OSError: The source cannot be read.
     """
-    model = BASNet.from_preset("basnet_paper")
-    unused = {name for name in state if not name.endswith("num_batches_tracked")}
-    for layer in _layers_with_weights(model):
-        parts = _CONV_PARTS if isinstance(layer, keras.layers.Conv2D) else _NORM_PARTS
-        for variable, part in zip(layer.weights, parts, strict=False):
-            name = f"{_paper_name(layer.name)}.{part}"
-            if name not in state:
-                raise ValueError(f"the weights lack the entry {name}")
-            unused.discard(name)
-            array = np.asarray(state[name])
-            if array.ndim == 4:
-                array = array.transpose(2, 3, 1, 0)
-                if _AFTER_CONCATENATION.fullmatch(layer.name):
-                    array = np.roll(array, array.shape[2] // 2, axis=2)
-            _assign(variable, array, name)
-    if unused:
-        raise ValueError(f"the weights have entries that BASNet lacks: {', '.join(sorted(unused))}")
-    return model
+    path = Path(source)
+    scale, offset = 1 / 255, 0.0
+    if path.is_file() and path.suffix in (".pth", ".pt"):
+        network = from_paper(read_paper(path), include_rescaling=True)
+        mean, deviation = np.array(IMAGENET_MEAN), np.array(IMAGENET_DEVIATION)
+        scale, offset = (1 / 255 / deviation).tolist(), (-mean / deviation).tolist()
+    elif path.is_file() and path.suffix in (".h5", ".keras"):
+        weights = read_keras_cv(path)
+        _check_classes(source, keras_cv_classes(weights))
+        network = from_keras_cv(weights, include_rescaling=True)
+    elif path.is_file():
+        raise ValueError(f"{source} is none of .pth, .weights.h5 and .keras")
+    elif path.is_dir() and not (path / "config.json").is_file():
+        raise ValueError(f"{source} is a folder without a KerasHub preset: it has no config.json")
+    elif not path.is_dir() and (path.suffix or os.sep in source) and "://" not in source:
+        raise ValueError(f"there is no file or folder {source}")
+    else:
+        backbone, scale, offset = read_keras_hub(source)
+        _check_classes(source, backbone.num_classes)
+        network = from_keras_hub(backbone, include_rescaling=True)
+    return _plain(network, scale, offset)
 
 
-def _layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
-    flat = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Sequential):
-            flat += layer.layers
-        elif not isinstance(layer, keras.Model):
-            flat.append(layer)
-    return [layer for layer in flat if layer.weights]
+def _check_classes(source: str, classes: int) -> None:
+    if classes != 1:
+        raise ValueError(f"{source} has {classes} classes; the pipeline needs a network with one")
 
 
-def _paper_name(name: str) -> str:
-    for pattern, replacement in _PAPER_NAMES:
-        if match := re.fullmatch(pattern, name):
-            return replacement(match) if callable(replacement) else match.expand(replacement)
-    raise KeyError(name)
+def _write(model: keras.Model, destination: Path) -> None:
+    """Saves a model under a temporary name first, so that no file is ever half of one."""
+    # Keras knows the format by the suffix.
+    temporary = destination.with_name(f".{destination.stem}.{os.getpid()}.tmp.keras")
+    try:
+        model.save(temporary)
+        os.replace(temporary, destination)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _less(number: str) -> int:
-    return int(number) - 1
+def _plain(network: BASNet, scale: float | list, offset: float | list) -> keras.Model:
+    """A network's graph without its class, its pixels scaled otherwise than by 1 / 255."""
+    (rescaling,) = (x for x in network.layers if isinstance(x, keras.layers.Rescaling))
+    rescaling.scale, rescaling.offset = scale, offset
+    return keras.Model(network.input, network.outputs, name="basnet")
 
 
-def _place(number: str) -> str:
-    return {"1": "1", "2": "m", "3": "2"}[number]
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.convert",
+        description="Makes a .keras file for run_pipeline.py --model of published weights of "
+        "BASNet. It takes pixels from 0 to 255.",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="the authors' basnet.pth, a .weights.h5 or .keras file of KerasCV, or a KerasHub "
+        "preset: a folder, or a name to download, such as basnet_duts",
+    )
+    parser.add_argument("destination", metavar="DESTINATION", type=Path, help="a new .keras file")
+    flags = parser.parse_args(argv)
+    try:
+        model = convert(flags.source, flags.destination)
+    except (ValueError, OSError) as error:
+        # A message of one line, without the usage that parser.error puts before it.
+        parser.exit(2, f"{parser.prog}: {' '.join(str(error).split())}\n")
+    print(f"{flags.destination}: {model.count_params():,} parameters, pixels from 0 to 255")
 
 
-def _assign(variable: keras.Variable, array: np.ndarray, name: str) -> None:
-    if array.shape != tuple(variable.shape):
-        raise ValueError(f"{name} has shape {array.shape}; BASNet needs {tuple(variable.shape)}")
-    variable.assign(array)
+if __name__ == "__main__":
+    main()

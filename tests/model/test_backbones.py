@@ -51,6 +51,28 @@ def test_block_is_two_convolutions_and_a_shortcut():
     np.testing.assert_allclose(block(x), np.maximum(main + shortcut, 0), rtol=1e-4)
 
 
+def test_equals_the_backbone_of_keras_hub():
+    keras_hub = pytest.importorskip("keras_hub")
+    theirs = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 8, 8, 8],
+        stackwise_num_blocks=[1, 2, 1, 1],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+    )
+    ours = ResNetBackbone(
+        stackwise_filters=(64, 8, 8, 8), stackwise_blocks=(1, 2, 1, 1), style="keras_hub"
+    )
+    rng = np.random.default_rng(2)
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        value = rng.uniform(0.5, 1, one.shape)
+        one.assign(value / np.prod(one.shape[:3]) if len(one.shape) == 4 else value)
+        other.assign(one)
+    image = rng.random((1, 64, 96, 3))
+    np.testing.assert_allclose(ours(image), theirs(image), rtol=1e-5)
+
+
 def test_config_builds_the_same_network():
     backbone = narrow(style="paper", name="encoder")
     again = ResNetBackbone.from_config(backbone.get_config())
@@ -63,7 +85,7 @@ def test_config_builds_the_same_network():
 def test_refuses_what_it_cannot_build():
     with pytest.raises(ValueError, match="unknown preset 'resnet50'; there are resnet18, resnet34"):
         ResNetBackbone.from_preset("resnet50")
-    with pytest.raises(ValueError, match="style must be one of keras_cv, paper; got 'torch'"):
+    with pytest.raises(ValueError, match="style must be one of keras_cv, keras_hub, paper; got"):
         narrow(style="torch")
     with pytest.raises(ValueError, match=r"one entry a stage each; got \(4, 8\), \(1,\)"):
         ResNetBackbone(stackwise_filters=(4, 8), stackwise_blocks=(1,), stackwise_strides=(1, 2))

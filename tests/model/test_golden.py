@@ -1,60 +1,10 @@
 """The networks against outputs of KerasCV and of the authors' PyTorch code."""
 
-import json
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from model.convert import from_keras_cv, from_paper
-
-DATA = Path(__file__).parent.parent / "data"
-
-
-def keras_cv_weight(index, name, shape):
-    """The weight that the golden outputs were computed with, by the rule of their README."""
-    rng = np.random.default_rng([0, index])
-    kind = name.rsplit("/", 1)[-1]
-    if kind == "kernel":
-        return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:3]))
-    if kind == "gamma":
-        return rng.uniform(0.5, 1.0, shape)
-    if kind == "moving_variance":
-        return rng.uniform(0.5, 1.5, shape)
-    return 0.1 * rng.standard_normal(shape)
-
-
-def paper_weight(name, shape):
-    """Likewise for the authors' network."""
-    rng = np.random.default_rng([0, zlib.crc32(name.encode())])
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape)
-    if len(shape) == 4:
-        return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-    if name.endswith(".weight"):
-        return rng.uniform(0.5, 1.0, shape)
-    if name.endswith("running_var"):
-        return rng.uniform(0.5, 1.5, shape)
-    return 0.1 * rng.standard_normal(shape)
-
-
-def layout(name):
-    return json.loads((DATA / f"{name}_layout.json").read_text())
-
-
-def paper_state():
-    return {
-        name: paper_weight(name, shape).astype("float32")
-        for name, shape, _ in layout("paper_network")
-    }
-
-
-def keras_cv_weights(name):
-    return [
-        keras_cv_weight(index, key, shape).astype("float32")
-        for index, (key, shape) in enumerate(layout(name))
-    ]
+from model.published import from_keras_cv, from_paper
+from tests.published import DATA, keras_cv_weights, paper_state
 
 
 @pytest.mark.parametrize("name", ["keras_cv_resnet18", "keras_cv_resnet34", "paper_network"])
