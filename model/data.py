@@ -116,6 +116,21 @@ def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(image), np.asarray(mask.resize(square, Image.Resampling.BILINEAR))
 
 
+def load_whole(pairs: Sequence[Pair], most: int, size: int, seed: int) -> np.ndarray:
+    """Photos as they are, resized to squares: uint8 (N, size, size, 3), N at most `most`.
+
+    Args:
+        pairs: the pairs to draw from, without replacement, by their weights.
+        most: number of photos, if there are so many.
+        size: side of the squares.
+        seed: decides which are drawn.
+    """
+    count = min(most, len(pairs))
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(pairs), count, replace=False, p=_shares(pairs))
+    return np.stack([load_pair(pairs[index], size)[0] for index in chosen])
+
+
 def augment(
     image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -207,11 +222,10 @@ def make_batch(
         [0, 1].
     """
     rng = np.random.default_rng((seed, step))
-    weights = np.array([pair.weight for pair in pairs])
-    weights /= weights.sum()
+    shares = _shares(pairs)
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
-        pair = pairs[rng.choice(len(pairs), p=weights)]
+        pair = pairs[rng.choice(len(pairs), p=shares)]
         side = int(rng.integers(crop, resize + 1))
         return augment(*load_pair(pair, side), crop, rng)
 
@@ -247,6 +261,11 @@ def batches(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _shares(pairs: Sequence[Pair]) -> np.ndarray:
+    weights = np.array([pair.weight for pair in pairs])
+    return weights / weights.sum()
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -18,13 +18,15 @@ import keras
 import numpy as np
 
 from model.basnet import BASNet
+from model.calibration import finished
 from model.checkpoint import Log, restore, save_checkpoint, save_float16
-from model.data import Pair, batches, find_pairs, load_pair, name_hash, split_pairs
+from model.data import Pair, batches, find_pairs, load_pair, load_whole, name_hash, split_pairs
 from model.fused import copy_weights, with_fused_normalization
 from model.losses import HybridLoss
 from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
+CALIBRATION_IMAGES = 256
 CHECKPOINT = "checkpoint.npz"
 LOG = "log.jsonl"
 WEIGHTS = "final.weights.h5"
@@ -94,7 +96,8 @@ def train(
         config: how to train.
         output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
         validation: held-out pairs; at most 256 are used, drawn by their names.
-        validation_size: side of the squares that they are shown as; None for that of a crop.
+        validation_size: side of the squares that photos are shown as after training, when they
+            are held out or normalisation is calibrated; None for that of a crop.
 
     Returns:
         The loss of every step since step 0, also of those before the checkpoint.
@@ -127,7 +130,10 @@ def train(
     first = len(losses)
     log = Log(output / LOG, first)
     chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
-    held_out = [load_pair(pair, validation_size or config.crop) for pair in chosen]
+    size = validation_size or config.crop
+    held_out = [load_pair(pair, size) for pair in chosen]
+    photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
+    familiar = np.array_split(photos, -(-len(photos) // config.batch_size))
     predictor = keras.Model(network.inputs, network.outputs[0])
 
     print(f"{len(pairs)} pairs to train on, {len(held_out)} held out; from step {first}")
@@ -160,14 +166,14 @@ def train(
             last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
             # Before the checkpoint, so that a run killed in between writes its line again.
             if held_out and (step % config.validate_every == 0 or last):
-                with _averaged(network):
+                with finished(network, familiar):
                     scores = evaluate(predictor, held_out, config.batch_size)
                 log.write({"step": step, **state, "seconds": elapsed, **scores})
             if step % config.checkpoint_every == 0 or last:
                 save_checkpoint(network, output / CHECKPOINT, identity, losses)
             if last:
                 break
-    with _averaged(network):
+    with finished(network, familiar):
         copy_weights(network, model)
     save_float16(model, output / WEIGHTS)
     return losses
@@ -199,21 +205,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
-
-
-@contextlib.contextmanager
-def _averaged(network: keras.Model):
-    """Inside, the network has the moving averages of its weights, if its optimizer keeps any."""
-    if not network.optimizer.use_ema:
-        yield
-        return
-    kept = [keras.ops.convert_to_numpy(variable) for variable in network.trainable_variables]
-    network.optimizer.finalize_variable_values(network.trainable_variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(network.trainable_variables, kept, strict=True):
-            variable.assign(value)
 
 
 def _digest(pairs: Sequence[Pair]) -> str:
@@ -271,7 +262,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--warmup_steps", type=int, default=default.warmup_steps, help="steps to reach it")
     add("--ema", type=float, default=default.ema, help="momentum of averaged weights, 0: none")
     add("--validation_fraction", type=float, default=0.03, help="share of pairs held out")
-    add("--validation_size", type=int, help="side of the held-out images (default: --crop)")
+    add(
+        "--validation_size",
+        type=int,
+        help="side of whole photos, held out or to calibrate with (default: --crop)",
+    )
     add("--validate_every", type=int, default=default.validate_every, help="steps between")
     add("--checkpoint_every", type=int, default=default.checkpoint_every, help="steps between")
     add("--precision", default="float32", choices=("float32", "mixed_bfloat16"), help="of layers")
