@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-import textwrap
-import warnings
-import zipfile
-import zlib
-from pathlib import Path
-
 import keras
 import numpy as np
 
-from model.basnet import STRIDE, BASNet
-from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
+from model.basnet import STRIDE
+from model.fold import folded
+from model.load import one_line
+from model.precision import dtype_of
 
 TTA = ("none", "flip")
 
 # An interpolation between probabilities may round to a little more than one.
 _ROUNDING = 1e-3
 
-# What Keras and h5py raise for a file that is damaged, or made by something else. Keras has no
-# exception of its own for it.
-_UNREADABLE = (
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
 
 class Segmenter:
     """A network at a fixed image size and batch size, of which only the first output is computed.
 
+    It has weights of its own, with batch normalisation folded into its convolutions.
+
     Args:
         model: A network from pixels in [0, 255], (N, H, W, 3), whose first output is a
             probability map (N, H, W, 1). Outputs in a dict are in the order of the dict.
+            It is not changed, and not kept.
         image_size: Side S of the images, in pixels.
         batch_size: Number of images that the network runs on at once; smaller batches are padded,
             so that an image's map does not depend on how many came with it.
         tta: Test-time augmentation, one of `TTA`. ``"flip"``: a map is the mean of the image's
             and of the mirrored image's, mirrored back, for twice the time.
+        precision: What the network computes in, one of ``model.precision.PRECISIONS``. Its maps
+            are float32 always.
 
     Raises:
         ValueError: The network does not take such images, or its first output is no such map, or
-            there is no such augmentation.
+            there is no such augmentation or precision.
     """
 
-    def __init__(self, model: keras.Model, image_size: int, batch_size: int, tta: str = "none"):
+    def __init__(
+        self,
+        model: keras.Model,
+        image_size: int,
+        batch_size: int,
+        tta: str = "none",
+        precision: str = "float32",
+    ):
         if tta not in TTA:
             raise ValueError(f"tta must be one of {', '.join(TTA)}; got {tta!r}")
+        dtype = dtype_of(precision)
         # Without a graph a model has no such attribute.
         if getattr(model, "inputs", None) is None:
             raise ValueError(
@@ -74,7 +70,15 @@ class Segmenter:
         self.image_size = image_size
         self.batch_size = batch_size
         self.tta = tta
-        self._network = keras.Model(model.inputs, output)
+        try:
+            self._network = folded(keras.Model(model.inputs, output), (batch_size, *size), dtype)
+        except Exception as error:
+            # What a network raises depends on its layers.
+            raise ValueError(_failure(size, error)) from error
+        if keras.backend.backend() == "tensorflow":
+            # Keras compiles by XLA unless told not to; on processors that takes 1.6 times as long
+            # in float32 and 4 times in bfloat16.
+            self._network.jit_compile = False
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Segments a batch.
@@ -85,7 +89,7 @@ class Segmenter:
         Returns:
             float32 (N, S, S) in [0, 1].
         """
-        batch = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
+        batch = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
         maps = self._maps(batch)
         if self.tta == "flip":
@@ -111,10 +115,7 @@ class Segmenter:
             found = self(image)[0]
         except Exception as error:
             # What a network raises depends on its layers and on what Keras runs on.
-            raise ValueError(
-                f"the model fails on an image {image.shape[1:]}: {_line(error)}; "
-                "another image_size may do"
-            ) from error
+            raise ValueError(_failure(image.shape[1:], error)) from error
         if found.shape != image.shape[1:3]:
             raise ValueError(
                 f"the model's map of an image {image.shape[1:3]} is {found.shape}; "
@@ -133,73 +134,9 @@ class Segmenter:
             )
 
     def _maps(self, batch: np.ndarray) -> np.ndarray:
+        # Cast to float32 inside the graph, which is made once: batches are of one shape and type.
         maps = self._network.predict_on_batch(batch)
         return np.asarray(maps, np.float32)[..., 0]
-
-
-def load_model(name: str) -> keras.Model:
-    """Loads a preset with weights or a local file, without running code from the file.
-
-    Args:
-        name: A preset, a ``.keras`` file, or a ``.weights.h5`` file of one of the presets'
-            networks.
-
-    Raises:
-        ValueError: There is no such preset or file, or it holds no such network; the message is
-            one line.
-        OSError: The file may not be read.
-    """
-    if name in PRESETS:
-        return BASNet.from_preset(name, load_weights=True)
-    if not name.endswith((MODEL_SUFFIX, WEIGHTS_SUFFIX)):
-        raise ValueError(
-            f"{name!r} is neither a preset ({', '.join(BASNet.presets_with_weights)}) "
-            f"nor a {MODEL_SUFFIX} or {WEIGHTS_SUFFIX} file"
-        )
-    if not Path(name).is_file():
-        raise ValueError(f"there is no file {name!r}")
-    return _load_whole(name) if name.endswith(MODEL_SUFFIX) else _load_weights(name)
-
-
-def _load_whole(path: str) -> keras.Model:
-    # Of a file that is no archive, Keras says that it is not there.
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(
-                f"it is no {MODEL_SUFFIX} file, or only a part of one; save the model again, or "
-                "copy the file again"
-            )
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"Keras does not load it: {_line(error)}; an undamaged file of a model made of Keras' "
-            "own layers, or of a BASNet, would do"
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"it holds a {type(model).__name__}; a model would do")
-    return model
-
-
-def _load_weights(path: str) -> keras.Model:
-    for preset in ("basnet_mini", "basnet_paper", "basnet_resnet18", "basnet_resnet34"):
-        model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
-        with warnings.catch_warnings():
-            # Keras only warns of layers that the file lacks, and leaves them random.
-            warnings.simplefilter("error", UserWarning)
-            try:
-                model.load_weights(path)
-            except (ValueError, UserWarning):
-                continue
-            except _UNREADABLE as error:
-                raise ValueError(
-                    f"it cannot be read: {_line(error)}; save or copy the weights again"
-                ) from error
-        return model
-    raise ValueError(
-        "its weights fit none of the presets' networks; "
-        f"those of another are saved with it, as a {MODEL_SUFFIX} file"
-    )
 
 
 def _first(model: keras.Model):
@@ -210,6 +147,10 @@ def _first(model: keras.Model):
     return output
 
 
+def _failure(size: tuple[int, ...], error: Exception) -> str:
+    return f"the model fails on an image {size}: {one_line(error)}; another image_size may do"
+
+
 def _hint(shapes: list[tuple[int | None, ...]]) -> str:
     match shapes:
         case [(int(height), int(width), 3)] if height == width and height % STRIDE == 0:
@@ -217,14 +158,6 @@ def _hint(shapes: list[tuple[int | None, ...]]) -> str:
         case [_, _, *_]:
             return "; a model of one input would do"
     return ""
-
-
-def _line(error: BaseException) -> str:
-    """The first line of what went wrong first; Keras wraps it, and prints whole configurations."""
-    while error.__context__ is not None:
-        error = error.__context__
-    lines = str(error).splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 200, placeholder=" ...")
 
 
 def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:

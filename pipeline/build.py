@@ -41,7 +41,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 def _annotate(pipeline: beam.Pipeline, job: Job):
-    load = functools.partial(load_network, job.model, job.image_size, job.batch_size, job.tta)
+    load = functools.partial(
+        load_network, job.model, job.image_size, job.batch_size, job.tta, job.precision
+    )
     read = pipeline | "Read" >> ReadImages(job.inputs, job.input_format, job.truth)
     decoded = read["images"] | "Decode" >> DecodeImages(job.image_size)
     segmented = decoded.images | "Segment" >> SegmentImages(load, job.batch_size)

@@ -18,7 +18,15 @@ from pipeline.options import AnnotateOptions, UsageError
 
 SAMPLE = str(Path(__file__).parent / "sample")
 # Of no use beside --masks; the job has their defaults, so that a flag that was given is known.
-ANNOTATION_FLAGS = ("input_format", "model", "image_size", "batch_size", "tta", "threshold")
+ANNOTATION_FLAGS = (
+    "input_format",
+    "model",
+    "image_size",
+    "batch_size",
+    "tta",
+    "precision",
+    "threshold",
+)
 
 
 def check(options: AnnotateOptions) -> Job:
@@ -112,7 +120,7 @@ def _check_network(job: Job) -> None:
     from pipeline.segment import load_network
 
     try:
-        load_network(job.model, job.image_size, job.batch_size, job.tta).probe()
+        load_network(job.model, job.image_size, job.batch_size, job.tta, job.precision).probe()
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 

@@ -25,6 +25,8 @@ class Job:
         image_size: Side of the square that the network takes, in pixels.
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
+        precision: What the network computes in: ``"float32"``, ``"bfloat16"``, ``"float16"``, or
+            ``"auto"``, which each worker decides.
         threshold: Makes binary masks; None for probabilities.
     """
 
@@ -37,4 +39,5 @@ class Job:
     image_size: int = 224
     batch_size: int = 8
     tta: str = "none"
+    precision: str = "float32"
     threshold: float | None = None

@@ -73,6 +73,12 @@ class AnnotateOptions(PipelineOptions):
             "image's, for twice the network's time (default: none)",
         )
         group.add_argument(
+            "--precision",
+            choices=("float32", "bfloat16", "float16", "auto"),
+            help="what the network computes in; auto takes bfloat16 where the processor or GPU has "
+            "it in hardware, else float32 (default: float32)",
+        )
+        group.add_argument(
             "--threshold",
             type=float,
             metavar="T",

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 Network = Callable[[np.ndarray], np.ndarray]
 
 
-def load_network(model: str, image_size: int, batch_size: int, tta: str = "none") -> Segmenter:
+def load_network(
+    model: str, image_size: int, batch_size: int, tta: str = "none", precision: str = "float32"
+) -> Segmenter:
     """Loads the network from wherever it lies.
 
     Args:
@@ -34,21 +36,23 @@ def load_network(model: str, image_size: int, batch_size: int, tta: str = "none"
         image_size: Side S of the images, in pixels.
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"``.
 
     Raises:
         ValueError: The model cannot be used; the message says why, in a line.
         OSError: The file cannot be read.
     """
     # Here and not above, so that building a graph loads no TensorFlow.
-    from model.segmenter import Segmenter, load_model
+    from model.load import load_model
+    from model.segmenter import Segmenter
 
     if FileSystems.get_scheme(model) is None:
-        return Segmenter(load_model(model), image_size, batch_size, tta)
+        return Segmenter(load_model(model), image_size, batch_size, tta, precision)
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, model.rsplit("/", 1)[-1])
         with FileSystems.open(model) as source, open(local, "wb") as target:
             target.write(source.read())
-        return Segmenter(load_model(local), image_size, batch_size, tta)
+        return Segmenter(load_model(local), image_size, batch_size, tta, precision)
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:

@@ -127,6 +127,31 @@ def test_masks_of_a_file_with_flip_equal_those_of_a_plain_loop(tmp_path):
         assert np.abs(plain - mean).max() > 10
 
 
+def test_masks_of_a_file_in_bfloat16_equal_those_of_a_plain_loop(tmp_path):
+    def network(dtype):
+        """Channels averaged in a type, and its rounding made large."""
+        averaged = keras.layers.Conv2D(1, 1, dtype=dtype, kernel_initializer=constant(1 / 4))
+        contrast = keras.layers.Conv2D(
+            1, 1, kernel_initializer=constant(16), bias_initializer=constant(-6)
+        )
+        scaled = keras.layers.Rescaling(1 / 255)
+        layers = [scaled, averaged, contrast, keras.layers.ReLU(1.0)]
+        return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers])
+
+    constant = keras.initializers.Constant
+    model = str(tmp_path / "net.keras")
+    network("float32").save(model)
+    masks = {}
+    for precision in ("float32", "bfloat16"):
+        output, expected = str(tmp_path / precision), annotate(network(precision))
+        sizes = {"image_size": SIZE, "batch_size": BATCH}
+        run(Job(output, (str(SAMPLE),), model=model, precision=precision, **sizes))
+        assert_masks_equal(output, expected)
+        masks[precision] = [np.asarray(mask).astype(int) for mask, _ in expected.values()]
+    for exact, rounded in zip(*masks.values(), strict=True):
+        assert np.abs(exact - rounded).max() > 3
+
+
 def test_rows_equal_those_of_a_plain_loop(output):
     folder, _ = output
     table = rows(folder)

@@ -49,6 +49,7 @@ def test_every_flag_has_a_default(folder):
         image_size=224,
         batch_size=8,
         tta="none",
+        precision="float32",
         threshold=None,
     )
     assert parse([]).max_failure_rate == 0.1
@@ -66,7 +67,7 @@ def test_flags_become_the_job(folder):
     found = job(
         *("--input", "in/*.jpg", "in", "--input_format=images", "--truth", "truth"),
         *("--output=out", "--model", "net.keras", "--image_size=64", "--batch_size", "3"),
-        *("--tta=flip", "--threshold", "0.25", "--max_failure_rate=1"),
+        *("--tta=flip", "--precision=auto", "--threshold", "0.25", "--max_failure_rate=1"),
     )
     assert found == Job(
         output="out",
@@ -77,6 +78,7 @@ def test_flags_become_the_job(folder):
         image_size=64,
         batch_size=3,
         tta="flip",
+        precision="auto",
         threshold=0.25,
     )
 
@@ -120,7 +122,7 @@ def test_flags_become_the_job(folder):
             (["--masks", "masks", "--truth", "truth", flag], ["leave out " + flag.split("=")[0]])
             for flag in (
                 *("--input_format=images", "--image_size=224", "--batch_size=8", "--tta=none"),
-                *("--threshold=0.5", "--threshold=0"),
+                *("--precision=float32", "--threshold=0.5", "--threshold=0"),
             )
         ),
         (
@@ -186,13 +188,24 @@ def test_a_file_that_is_no_network_for_the_images_is_refused(folder, network, re
     assert "\n" not in message
 
 
+def test_a_file_is_tried_in_the_precision_of_the_job(folder):
+    image = keras.Input((None, None, 3))
+    # Up to 255,000, which is infinite in float16.
+    large = keras.layers.Conv2D(1, 1, kernel_initializer=keras.initializers.Constant(1000))(image)
+    zero = keras.layers.Subtract()([large, large])
+    outputs = keras.layers.Activation("sigmoid")(zero)
+    keras.Model(image, outputs).save(folder / "net.keras")
+    assert job("--model=net.keras").precision == "float32"
+    assert "not finite" in refused("--model=net.keras", "--precision=float16")
+
+
 def test_a_preset_needs_no_tensorflow_before_the_job_starts(folder):
     code = """
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = None  # importing them raises
 import apache_beam
 from pipeline import build, check, options
-build.build(apache_beam.Pipeline(), check.check(options.parse(["--tta=flip", "--input=in"])))
+build.build(apache_beam.Pipeline(), check.check(options.parse(["--precision=auto", "--input=in"])))
 """
     root = str(Path(__file__).parents[2])
     finished = subprocess.run(

@@ -52,7 +52,10 @@ def test_flags_are_not_abbreviated():
 
 @pytest.mark.parametrize(
     "argv",
-    [["--batch_size=many"], ["--input_format=zip"], ["--tta=rotate"], ["--threshold"], ["--input"]],
+    [
+        *(["--batch_size=many"], ["--input_format=zip"], ["--tta=rotate"]),
+        *(["--precision=double"], ["--threshold"], ["--input"]),
+    ],
 )
 def test_values_of_the_wrong_kind_are_refused_briefly(argv, capsys):
     message = refused(*argv)
@@ -64,6 +67,6 @@ def test_help_names_every_flag_of_the_command_and_none_of_beams():
     text = help_text()
     for name in ("input", "input_format", "truth", "masks", "output", "overwrite", "model"):
         assert f"--{name} " in text
-    for name in ("image_size", "batch_size", "tta", "threshold", "max_failure_rate"):
+    for name in ("image_size", "batch_size", "tta", "precision", "threshold", "max_failure_rate"):
         assert f"--{name} " in text
     assert "--dataflow_endpoint" not in text

@@ -1,0 +1,61 @@
+"""What a network computes in, and what this machine has in hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+
+_CPUINFO = Path("/proc/cpuinfo")
+# Ampere, the first generation of NVIDIA's GPUs with bfloat16.
+_AMPERE = (8, 0)
+
+
+def dtype_of(precision: str) -> str:
+    """The dtype that a precision stands for on this machine.
+
+    Args:
+        precision: One of `PRECISIONS`. ``"auto"``: bfloat16 if every GPU that TensorFlow sees,
+            or without any the processor, computes in it; else float32.
+
+    Raises:
+        ValueError: There is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    if precision != "auto":
+        return precision
+    cpuinfo = _CPUINFO.read_text() if _CPUINFO.is_file() else ""
+    return chosen(_capabilities(), cpuinfo)
+
+
+def chosen(gpus: list[tuple[int, int]], cpuinfo: str) -> str:
+    """What ``"auto"`` stands for on a machine.
+
+    Args:
+        gpus: Compute capability of each GPU that the network would run on.
+        cpuinfo: What Linux says of its processors in ``/proc/cpuinfo``; empty elsewhere.
+
+    Returns:
+        ``"bfloat16"`` or ``"float32"``.
+    """
+    if gpus:
+        return "bfloat16" if min(gpus) >= _AMPERE else "float32"
+    lines = [line.partition(":") for line in cpuinfo.splitlines()]
+    flags = [set(value.split()) for name, _, value in lines if name.strip() == "flags"]
+    has = bool(flags) and all(each & {"avx512_bf16", "amx_bf16"} for each in flags)
+    return "bfloat16" if has else "float32"
+
+
+def _capabilities() -> list[tuple[int, int]]:
+    if keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    return [
+        # A GPU that is not NVIDIA's has no such thing.
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
