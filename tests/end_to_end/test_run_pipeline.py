@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -144,9 +143,11 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
         assert flag in finished.stdout
     seconds = []
     for _ in range(3):
-        start = time.monotonic()
+        before = os.times()
         run("--help", cwd=tmp_path)
-        seconds.append(time.monotonic() - start)
+        after = os.times()
+        # Of the processor, which does not depend on what else the machine does.
+        seconds.append(sum(after[2:4]) - sum(before[2:4]))
     assert min(seconds) < 2
 
 
