@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="only the photos that `model.train --validation_fraction FRACTION` did not train on",
     )
     add("--model", nargs="*", default=["basnet_mini"], help="as --model of run_pipeline.py")
-    add("--image_size", nargs="+", default=["224"], help="as --image_size")
+    add("--image_size", nargs="+", default=["192"], help="as --image_size")
     add("--tta", nargs="+", default=["none"], choices=("none", "flip"), help="as --tta")
     add("--masks", nargs="*", default=[], metavar="NAME=FOLDER", help="masks of other programs")
     add("--together", action="store_true", help="all folders as one set")

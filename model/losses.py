@@ -89,16 +89,28 @@ class HybridLoss(keras.losses.Loss):
     differences of large sums.
 
     Args:
+        ssim: weight of the second part; the paper's is 1. Where a network is unsure, SSIM alone
+            prefers object to background, since it falls to 0 on a flat background as soon as
+            probabilities pass about 0.1, and on a flat object only as they near 0.
         name: name of the loss.
         reduction: how the values of the images become one number, as for every Keras loss.
         **kwargs: further arguments of `keras.losses.Loss`.
     """
 
     def __init__(
-        self, name: str = "hybrid_loss", reduction: str = "sum_over_batch_size", **kwargs
+        self,
+        ssim: float = 1.0,
+        name: str = "hybrid_loss",
+        reduction: str = "sum_over_batch_size",
+        **kwargs,
     ) -> None:
         """Creates the loss; see the class."""
         super().__init__(name=name, reduction=reduction, **kwargs)
+        self.ssim = ssim
+
+    def get_config(self) -> dict:
+        """The arguments that make this loss again."""
+        return {**super().get_config(), "ssim": self.ssim}
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Loss of every image.
@@ -112,7 +124,7 @@ class HybridLoss(keras.losses.Loss):
         """
         return (
             binary_crossentropy(y_true, y_pred)
-            + (1.0 - structural_similarity(y_true, y_pred))
+            + self.ssim * (1.0 - structural_similarity(y_true, y_pred))
             + (1.0 - soft_iou(y_true, y_pred))
         )
 

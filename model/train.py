@@ -45,6 +45,7 @@ class TrainConfig:
         resize: largest side of the squares that images are resized to and crops are taken from.
         learning_rate: highest learning rate.
         warmup_steps: steps until it is reached.
+        ssim: weight of SSIM in the loss.
         ema: momentum of the moving average of the weights that is kept at the end; 0 for none.
         seed: decides the order of the data, and every crop and jitter.
         validate_every: steps between validations.
@@ -58,6 +59,7 @@ class TrainConfig:
     resize: int = 256
     learning_rate: float = 2e-3
     warmup_steps: int = 200
+    ssim: float = 1.0
     ema: float = 0.0
     seed: int = 0
     validate_every: int = 200
@@ -119,7 +121,7 @@ def train(
     network = with_fused_normalization(model) if on_tensorflow else model
     network.compile(
         optimizer=keras.optimizers.AdamW(schedule, **average),
-        loss=[HybridLoss() for _ in network.outputs],
+        loss=[HybridLoss(config.ssim) for _ in network.outputs],
         # The paper sums all eight; the two finest, doubled, are those that are looked at.
         loss_weights=[2.0 if i < 2 else 1.0 for i in range(len(network.outputs))],
         # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
@@ -260,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--learning_rate", type=float, default=default.learning_rate, help="the highest one")
     add("--warmup_steps", type=int, default=default.warmup_steps, help="steps to reach it")
+    add("--ssim", type=float, default=default.ssim, help="weight of SSIM in the loss")
     add("--ema", type=float, default=default.ema, help="momentum of averaged weights, 0: none")
     add("--validation_fraction", type=float, default=0.03, help="share of pairs held out")
     add(

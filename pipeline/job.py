@@ -36,7 +36,7 @@ class Job:
     truth: str | None = None
     masks: str | None = None
     model: str = "basnet_mini"
-    image_size: int = 224
+    image_size: int = 192
     batch_size: int = 8
     tta: str = "none"
     precision: str = "float32"

@@ -107,6 +107,10 @@ def test_is_the_sum_of_its_parts_and_is_averaged_over_images():
     each = HybridLoss(reduction="none")(truth, guess)
     np.testing.assert_allclose(each, parts, rtol=1e-6)
     np.testing.assert_allclose(HybridLoss()(truth, guess), np.mean(parts), rtol=1e-6)
+    without = HybridLoss(ssim=0.0)(truth, guess)
+    half = HybridLoss(ssim=0.5)(truth, guess)
+    np.testing.assert_allclose(2 * half - without, HybridLoss()(truth, guess), rtol=1e-5)
+    assert without < half
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -144,7 +148,7 @@ def test_a_step_down_its_gradient_lowers_it(tf):
 
 
 def test_serialisation():
-    loss = HybridLoss(name="mine", reduction="sum")
+    loss = HybridLoss(ssim=0.3, name="mine", reduction="sum")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert isinstance(again, HybridLoss)
     assert again.get_config() == loss.get_config()
