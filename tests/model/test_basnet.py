@@ -84,7 +84,10 @@ def test_bundled_weights_are_loaded():
 # One of them eagerly, because tracing a training step takes half a minute.
 @pytest.mark.parametrize(
     ("style", "widths", "eager"),
-    [("paper", (16, 32, 64, 128), True), ("keras_cv", (64, 16, 16, 16), False)],
+    [
+        ("paper", (16, 32, 64, 128), True),
+        pytest.param("keras_cv", (64, 16, 16, 16), False, marks=pytest.mark.slow),
+    ],
 )
 def test_learns_from_one_mask_for_all_outputs(style, widths, eager):
     keras.utils.set_random_seed(0)

@@ -118,6 +118,7 @@ def keras_hub_segmenter(**converter):
     return keras_hub.models.BASNetImageSegmenter(backbone=backbone, preprocessor=preprocessor)
 
 
+@pytest.mark.slow
 def test_a_preset_of_keras_hub(tmp_path):
     segmenter = keras_hub_segmenter(scale=[0.004, 0.005, 0.006], offset=[-0.1, 0.2, 0.3])
     segmenter.save_to_preset(tmp_path / "preset")
