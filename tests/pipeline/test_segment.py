@@ -148,4 +148,4 @@ def test_the_network_is_loaded_once_per_process():
 
 def test_a_model_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="no file '.*none.keras'"):
-        load_network(str(tmp_path / "none.keras"), 32, 1)
+        load_network(str(tmp_path / "none.keras"), "", 32, 1)
