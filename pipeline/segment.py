@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import apache_beam as beam
 import numpy as np
@@ -22,8 +22,17 @@ from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
-# uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1].
-Network = Callable[[np.ndarray], np.ndarray]
+
+class Network(Protocol):
+    """What is asked of a ``Segmenter``."""
+
+    batch_size: int
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Maps uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1]."""
+
+    def halve(self, tried: int) -> bool:
+        """Runs on fewer images at once than were tried, if it can."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -58,17 +67,23 @@ def load_network(
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
-    """Runs the network on a batch; if that fails, on each of its images alone."""
+    """Runs the network on a batch; in halves if memory is short, image by image if it fails."""
+    tried = network.batch_size
     try:
         maps = network(np.stack([image.pixels for image in images]))
         pairs = list(zip(images, maps, strict=True))
     except Exception as error:
-        if len(images) == 1:
+        from model.segmenter import out_of_memory
+
+        if out_of_memory(error) and network.halve(tried):
+            logging.warning("out of memory, %d images at once from now on", network.batch_size)
+            yield from segment(images, network)
+        elif len(images) == 1:
             yield Failure.of(images[0].key, "segment", error)
-            return
-        logging.warning("a batch of %d failed, its images follow one by one", len(images))
-        for image in images:
-            yield from segment([image], network)
+        else:
+            logging.warning("a batch of %d failed, its images follow one by one", len(images))
+            for image in images:
+                yield from segment([image], network)
         return
     for image, probability in pairs:
         if np.isfinite(probability).all():
