@@ -25,8 +25,8 @@ from pipeline.storage import OutputLost, absolute, delete, write_file
 
 HEAD = "job.json"
 # A file is written after so many rows or seconds: what a crash costs at most.
-ROWS = 256
-SECONDS = 10.0
+ROWS = 64
+SECONDS = 5.0
 
 
 def read_head(output: str) -> dict | None:
