@@ -8,6 +8,7 @@ the network runs: Pillow and NumPy let go of Python's lock where they work long.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import queue
 import threading
@@ -48,11 +49,18 @@ class Task:
     Args:
         function: From the element to its results, made one after the other.
         element: What it is called with.
+        turn: Held while a result is made.
     """
 
-    def __init__(self, function: Callable[[object], Iterable], element: object):
+    def __init__(
+        self,
+        function: Callable[[object], Iterable],
+        element: object,
+        turn: contextlib.AbstractContextManager,
+    ):
         self.element = element
         self.seconds = 0.0
+        self._turn = turn
         self._abandoned = False
         # Two: one to be taken, one that is ready. More would hold more images in memory.
         self._results: queue.Queue = queue.Queue(maxsize=2)
@@ -81,19 +89,18 @@ class Task:
             yield result
 
     def _run(self, function: Callable[[object], Iterable]) -> None:
-        start = time.perf_counter()
         try:
-            for result in function(self.element):
-                self.seconds += time.perf_counter() - start
-                if self._abandoned:
-                    return
+            results, result = None, None
+            while result is not _END and not self._abandoned:
+                # Given back while a result waits to be taken: others may have to come first.
+                with self._turn:
+                    start = time.perf_counter()
+                    results = iter(function(self.element)) if results is None else results
+                    result = next(results, _END)
+                    self.seconds += time.perf_counter() - start
                 self._results.put((result, None))
-                start = time.perf_counter()
         except BaseException as error:
             self._results.put((None, error))
-            return
-        self.seconds += time.perf_counter() - start
-        self._results.put((_END, None))
 
 
 _END = object()
@@ -104,7 +111,9 @@ class InThreads(beam.DoFn):
 
     Args:
         function: From an element to its results. It may take side inputs as further arguments.
-        at_once: Most elements that are worked on at once.
+        ahead: Most elements that are begun before the results of the first are needed. A stage
+            beside the network, which takes a batch at a time, needs more than a batch.
+        at_once: Most elements that are worked on at the same time.
         tags: Types of results that go to a tagged output, to the tag's name.
         name: Of the time that an element took, a distribution ``images/<name>_microseconds``.
         counts: Of the counter ``images/<counts>`` of results without a tag, or None.
@@ -115,6 +124,7 @@ class InThreads(beam.DoFn):
     def __init__(
         self,
         function: Callable[..., Iterable],
+        ahead: int,
         at_once: int,
         tags: dict[type, str],
         name: str,
@@ -123,6 +133,7 @@ class InThreads(beam.DoFn):
         on_timeout: Callable[[object, int, TimedOut], Iterable] | None = None,
     ):
         self.function = function
+        self.ahead = ahead
         self.at_once = at_once
         self.tags = tags
         self.timeout = timeout
@@ -133,11 +144,13 @@ class InThreads(beam.DoFn):
     def start_bundle(self):
         """Begins without tasks."""
         self.tasks: deque[Task] = deque()
+        self.turns = threading.Semaphore(self.at_once)
 
     def process(self, element, *side_inputs):
         """Starts on an element, and yields the results of the one that was started first."""
-        self.tasks.append(Task(lambda one: self.function(one, *side_inputs), element))
-        if len(self.tasks) > self.at_once:
+        function = functools.partial(_call, self.function, side_inputs)
+        self.tasks.append(Task(function, element, self.turns))
+        if len(self.tasks) > self.ahead:
             yield from self._oldest()
 
     def finish_bundle(self):
@@ -165,6 +178,10 @@ class InThreads(beam.DoFn):
         if self.counter is not None:
             self.counter.inc()
         return result
+
+
+def _call(function: Callable[..., Iterable], side_inputs: tuple, element: object) -> Iterable:
+    return function(element, *side_inputs)
 
 
 def in_window(result):

@@ -55,9 +55,11 @@ def _annotate(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | No
     read = pipeline | "Read" >> ReadImages(
         job.inputs, job.input_format, job.truth, job.read_timeout, job.output, finished
     )
-    decoded = read["images"] | "Decode" >> DecodeImages(job.image_size)
+    # While the network is busy with a batch, the next is decoded and the last is written.
+    ahead = 2 * job.batch_size
+    decoded = read["images"] | "Decode" >> DecodeImages(job.image_size, ahead)
     segmented = decoded.images | "Segment" >> SegmentImages(load, job.batch_size)
-    written = segmented.predictions | "Write" >> WriteMasks(job.output, job.threshold)
+    written = segmented.predictions | "Write" >> WriteMasks(job.output, job.threshold, ahead)
     failures = (read["failures"], decoded.failures, segmented.failures, written.failures)
     return written.rows, read["done"], failures | "Failures" >> beam.Flatten()
 

@@ -148,16 +148,18 @@ class DecodeImages(beam.PTransform):
 
     Args:
         size: Side of the square that the network takes, in pixels.
+        ahead: Most images that are decoded before the network takes them.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, ahead: int):
         super().__init__()
         self.size = size
+        self.ahead = ahead
 
     def expand(self, records):
         """Decodes each record by itself."""
         function = functools.partial(decode_record, size=self.size)
-        decoded = beam.ParDo(InThreads(function, CORES, TAGS, "decode", "decoded"))
+        decoded = beam.ParDo(InThreads(function, self.ahead, CORES, TAGS, "decode", "decoded"))
         return records | decoded.with_outputs("failures", main="images")
 
 

@@ -167,16 +167,16 @@ def _pairs(joined) -> Iterator[tuple[str, str | None, str | None]]:
 
 def _index(timeout: float) -> InThreads:
     tags = {Failure: "failures", str: "keys"}
-    return InThreads(index_shard, 2, tags, "index", timeout=timeout, on_timeout=_lost_shard)
+    return InThreads(index_shard, 2, 2, tags, "index", timeout=timeout, on_timeout=_lost_shard)
 
 
 def _load(output: str, timeout: float) -> InThreads:
     function = functools.partial(load, output=output)
-    return InThreads(function, AT_ONCE, TAGS, "read", "read", timeout, lost)
+    return InThreads(function, AT_ONCE, AT_ONCE, TAGS, "read", "read", timeout, lost)
 
 
 def _load_pairs(timeout: float) -> InThreads:
-    return InThreads(load_pair, AT_ONCE, TAGS, "read", "read", timeout, _lost_pair)
+    return InThreads(load_pair, AT_ONCE, AT_ONCE, TAGS, "read", "read", timeout, _lost_pair)
 
 
 def _lost_shard(file: tuple[str, str], count: int, error: Exception) -> Iterator[Failure]:

@@ -47,7 +47,7 @@ class ScoreMasks(beam.PTransform):
 
     def expand(self, records):
         """Decodes and scores each record by itself."""
-        scored = beam.ParDo(InThreads(score_record, CORES, TAGS, "score", "scored"))
+        scored = beam.ParDo(InThreads(score_record, 2 * CORES, CORES, TAGS, "score", "scored"))
         return records | scored.with_outputs("failures", main="rows")
 
 

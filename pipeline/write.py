@@ -60,17 +60,19 @@ class WriteMasks(beam.PTransform):
     Args:
         output: The output folder.
         threshold: Foreground is what reaches it; None writes probabilities.
+        ahead: Most predictions that wait to be written.
     """
 
-    def __init__(self, output: str, threshold: float | None):
+    def __init__(self, output: str, threshold: float | None, ahead: int):
         super().__init__()
         self.output = output
         self.threshold = threshold
+        self.ahead = ahead
 
     def expand(self, predictions):
         """Writes and scores each prediction by itself."""
         function = functools.partial(write_mask, output=self.output, threshold=self.threshold)
-        written = beam.ParDo(InThreads(function, CORES, TAGS, "write", "written"))
+        written = beam.ParDo(InThreads(function, self.ahead, CORES, TAGS, "write", "written"))
         return predictions | written.with_outputs("failures", main="rows")
 
 

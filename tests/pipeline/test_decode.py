@@ -386,7 +386,7 @@ def test_the_stage_decodes_what_it_can_and_names_the_rest(monkeypatch):
         ImageRecord("d", "masks/d.png", b"text"),
     ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        decoded = pipeline | beam.Create(records) | DecodeImages(4)
+        decoded = pipeline | beam.Create(records) | DecodeImages(4, 2)
         images = decoded.images | "I" >> beam.Map(
             lambda one: (one.key, one.mask, one.size, one.truth, one.pixels.tolist())
         )

@@ -133,7 +133,7 @@ def test_the_stage_writes_each_mask_and_scores_what_it_wrote(tmp_path, threshold
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "file").write_bytes(b"")
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        written = pipeline | beam.Create(predictions) | WriteMasks(str(tmp_path), threshold)
+        written = pipeline | beam.Create(predictions) | WriteMasks(str(tmp_path), threshold, 2)
 
         def check(rows):
             found = {row.key: row for row in rows}
