@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import h5py
 import keras
 
 from model.basnet import BASNet
@@ -25,6 +26,15 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+# Whose network a weights file is of, by how many numbers it holds: to build each and see whether
+# they fit takes many seconds.
+_PRESET_OF = {
+    4_831_208: "basnet_mini",
+    87_104_904: "basnet_paper",
+    98_780_872: "basnet_resnet18",
+    108_896_456: "basnet_resnet34",
+}
 
 
 def load_model(name: str) -> keras.Model:
@@ -72,24 +82,38 @@ def _load_whole(path: str) -> keras.Model:
 
 
 def _load_weights(path: str) -> keras.Model:
-    for preset in ("basnet_mini", "basnet_paper", "basnet_resnet18", "basnet_resnet34"):
-        model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
-        with warnings.catch_warnings():
-            # Keras only warns of layers that the file lacks, and leaves them random.
-            warnings.simplefilter("error", UserWarning)
-            try:
+    try:
+        preset = _PRESET_OF.get(_count(path))
+        if preset is not None:
+            model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
+            with warnings.catch_warnings():
+                # Keras only warns of layers that the file lacks, and leaves them random.
+                warnings.simplefilter("error", UserWarning)
                 model.load_weights(path)
-            except (ValueError, UserWarning):
-                continue
-            except _UNREADABLE as error:
-                raise ValueError(
-                    f"it cannot be read: {one_line(error)}; save or copy the weights again"
-                ) from error
-        return model
+            return model
+    except (ValueError, UserWarning):
+        pass  # The layers are others.
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"it cannot be read: {one_line(error)}; save or copy the weights again"
+        ) from error
     raise ValueError(
         "its weights fit none of the presets' networks; "
         f"those of another are saved with it, as a {MODEL_SUFFIX} file"
     )
+
+
+def _count(path: str) -> int:
+    """How many numbers a weights file holds, those of an optimizer apart."""
+    sizes = [0]
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
+            sizes.append(item.size)
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    return sum(sizes)
 
 
 def one_line(error: BaseException) -> str:

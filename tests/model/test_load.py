@@ -2,6 +2,7 @@ import json
 import pickle
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -35,6 +36,36 @@ def test_loads_files(mini, tmp_path, suffix):
     assert len(found) == 8
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "basnet_mini",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("basnet_paper", "basnet_resnet18", "basnet_resnet34")
+        ),
+    ],
+)
+def test_loads_weights_of_each_preset_as_training_leaves_them(preset, tmp_path):
+    network = BASNet.from_preset(preset, load_weights=False)
+    network.compile("sgd", "mse")
+    network.optimizer.build(network.trainable_variables)
+    network.save_weights(tmp_path / "mine.weights.h5")
+    found = load_model(str(tmp_path / "mine.weights.h5")).get_weights()
+    for one, other in zip(found, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_other_layers_are_refused_though_as_many(mini, tmp_path):
+    path = tmp_path / "other.weights.h5"
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    network.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file["layers/dense/vars"].create_dataset("1", shape=(mini.count_params() - 2,))
+    with pytest.raises(ValueError, match="fit none of the presets' networks"):
+        load_model(str(path))
 
 
 def test_refuses_other_files(tmp_path):
