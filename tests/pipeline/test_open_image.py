@@ -269,7 +269,7 @@ def largest():
     yield "gray PNG", zeros_png(20_000, 10_000, 8, 0)
     yield "RGBA PNG of 16 bits", zeros_png(20_000, 10_000, 16, 6)
     yield "gray and alpha PNG", zeros_png(20_000, 10_000, 8, 4)
-    yield "PNG of one row", zeros_png(200_000_000, 1, 8, 4)
+    yield "PNG of one row", zeros_png(100_000_000, 1, 8, 4)
     yield "TIFF of floats, turned", zeros_tiff(13_000, 10_000, 32, 3)
     yield "TIFF of RGB, turned", zeros_tiff(13_000, 10_000, 8, 1, samples=3)
     buffer = io.BytesIO()
@@ -293,8 +293,9 @@ def attempt_largest(kind, data):
 @pytest.mark.slow
 def test_the_largest_images_of_each_format_stay_within_the_memory_that_is_promised():
     for kind, data in largest():
-        for one in in_a_fresh_process(attempt_largest, kind, data):
-            print(one)
-            assert one.outcome == "decoded"
-            assert one.growth <= open_image.MAX_MEMORY / 2**20 * 1.1
-            assert one.seconds < 60
+        found = in_a_fresh_process(attempt_largest, kind, data)
+        print(f"{kind}: {sum(one.growth for one in found):.0f} MiB,", end=" ")
+        print(", ".join(f"{one.function} {one.seconds:.1f} s" for one in found))
+        assert [one.outcome for one in found] == ["decoded", "decoded"]
+        assert sum(one.growth for one in found) <= open_image.MAX_MEMORY / 2**20 * 1.1
+        assert max(one.seconds for one in found) < 60
