@@ -25,7 +25,8 @@ CORES = os.cpu_count() or 1
 # Of images larger than this a process holds one at full size, not one in every thread.
 LARGE_PIXELS = 16_000_000
 
-_large = threading.Lock()
+# Taken again by the thread that has it, as for the ground truth of a large image.
+_large = threading.RLock()
 
 
 @contextlib.contextmanager

@@ -65,10 +65,12 @@ def annotate(network):
                 feature[f"image/{side}"].int64_list.value[0] for side in ("width", "height")
             )
             image = Image.open(io.BytesIO(feature["image/encoded"].bytes_list.value[0]))
-            if image.getexif().get(274) == 6:
-                image = image.transpose(Image.Transpose.ROTATE_270)
-            assert image.size == size
+            turned = image.getexif().get(274) == 6
+            assert (image.size[::-1] if turned else image.size) == size
+            image.draft(None, (2 * SIZE, 2 * SIZE))
             small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, None, 3.0)
+            if turned:
+                small = small.transpose(Image.Transpose.ROTATE_270)
             pixels = np.asarray(small, np.float32)[None]
             probability = np.asarray(network(pixels))[0, :, :, 0]
             full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)

@@ -1,5 +1,6 @@
 """Decoding, against images built here and transformed with NumPy."""
 
+import contextlib
 import io
 
 import apache_beam as beam
@@ -8,7 +9,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
-from pipeline import decode
+from pipeline import decode, open_image
 from pipeline.decode import DecodeImages, decode_image, decode_mask, decode_truth
 from pipeline.records import BadImage, ImageRecord
 
@@ -87,6 +88,95 @@ def test_reducing_first_costs_nothing_visible():
     assert difference.mean() < 0.5 and difference.max() <= 6
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "CMYK", "1"])
+def test_an_image_in_many_blocks_equals_one_in_a_piece(monkeypatch, mode):
+    rng = np.random.default_rng(8)
+    noise = Image.fromarray(rng.integers(0, 256, (333, 471, 4), dtype=np.uint8))
+    image = noise.convert(mode) if mode in ("RGBA", "LA") else noise.convert("RGB").convert(mode)
+    data = encode(image, "TIFF" if mode == "CMYK" else "PNG")
+    if mode in ("RGBA", "LA"):
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    expected = image.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR, reducing_gap=3)
+    for block in (4096, 50):
+        monkeypatch.setattr(decode, "BLOCK", block)
+        pixels, size = decode_image(data, 32)
+        assert size == (471, 333)
+        np.testing.assert_array_equal(pixels, expected)
+        np.testing.assert_array_equal(decode_mask(data), np.asarray(_first(data).convert("L")))
+
+
+def _first(data):
+    return Image.open(io.BytesIO(data))
+
+
+def large_photo(width, height):
+    """Smooth areas, edges and noise, with the frequencies of a sharp photo."""
+    rng = np.random.default_rng(9)
+    rough = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    smooth = np.asarray(rough.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    y, x = np.mgrid[:height, :width]
+    edges = 60 * ((x // 37 + y // 53) % 5 == 0) + rng.integers(-25, 26, (height, width))
+    return Image.fromarray((smooth + edges[..., None]).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("image", "most_on_average", "most"),
+    [
+        (large_photo(1152, 864), 0.6, 7),
+        (large_photo(3000, 2000), 0.6, 7),
+        (
+            Image.fromarray(
+                np.random.default_rng(5).integers(0, 256, (1000, 1500, 3), dtype=np.uint8)
+            ),
+            1.3,
+            9,
+        ),
+    ],
+    ids=["1 megapixel", "6 megapixels", "noise"],
+)
+def test_a_large_jpeg_at_reduced_scale_is_close_to_one_decoded_in_full(
+    monkeypatch, image, most_on_average, most
+):
+    sizes = []
+    real = decode.opened
+
+    @contextlib.contextmanager
+    def spy(*given):
+        with real(*given) as found:
+            sizes.append(found[0].size)
+            yield found
+
+    monkeypatch.setattr(decode, "opened", spy)
+    data = encode(image, "JPEG", quality=92)
+    pixels, size = decode_image(data, 192)
+    # BMP holds the same pixels, and is never decoded at reduced scale.
+    exact, _ = decode_image(encode(Image.open(io.BytesIO(data)), "BMP"), 192)
+    assert size == image.size
+    assert sizes[0][0] <= image.width / 2
+    assert min(sizes[0]) >= 2 * 192
+    difference = np.abs(pixels.astype(int) - exact)
+    assert difference.mean() <= most_on_average and difference.max() <= most
+
+
+def test_a_large_jpeg_on_its_side_keeps_its_full_upright_size():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(large_photo(1500, 700), "JPEG", exif=exif)
+    pixels, size = decode_image(data, 32)
+    assert size == (700, 1500)
+    assert decode_mask(data).shape == (1500, 700)
+    upright = large_photo(1500, 700).transpose(Image.Transpose.ROTATE_270)
+    small = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR))
+    assert np.abs(pixels.astype(int) - small).mean() < 6
+
+
+def test_masks_and_truths_are_never_decoded_at_reduced_scale():
+    data = encode(Image.new("L", (2000, 1600), 255), "JPEG")
+    assert decode_mask(data).shape == (1600, 2000)
+    assert decode_truth(data, (2000, 1600)).shape == (1600, 2000)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 7), (31, 33)])
 def test_any_shape_becomes_the_square_and_its_size_is_width_then_height(size):
     image = Image.new("RGB", size, (10, 200, 30))
@@ -155,7 +245,7 @@ def with_transparent_colour(image, colour):
         with_transparent_colour(Image.new("L", (8, 8), 0), 7),
         with_transparent_colour(Image.new("RGB", (8, 8), 0), (0, 0, 9)),
         with_transparent_colour(Image.new("1", (8, 8), 0), 1),
-        with_transparent_colour(Image.new("I;16", (8, 8), 0), 7),
+        encode_array(np.array([[0] * 4 + [0x4D12] * 4] * 8, np.uint16), transparency=0x4D12),
     ],
     ids=["RGBA", "webp", "tiff", "LA", "gif", "P", "L", "RGB", "1", "I;16"],
 )
@@ -163,6 +253,13 @@ def test_transparency_shows_white(data):
     pixels, _ = decode_image(data, 8)
     assert (pixels[:, :4] == 0).all()
     assert (pixels[:, 4:] == 255).all()
+
+
+def test_16_bits_beside_a_transparent_colour_keep_their_level():
+    pixels, _ = decode_image(
+        encode_array(np.array([[0x4D12, 0x4D13]] * 2, np.uint16), transparency=0x4D13), 2
+    )
+    assert pixels[0, :, 0].tolist() == [0x4D, 255]
 
 
 def test_half_transparent_black_on_white_is_gray():
@@ -182,6 +279,7 @@ def test_half_transparent_black_on_white_is_gray():
         (encode_array(np.full((4, 4), 0x4D12, np.uint16)), 0x4D),
         (encode_array(np.full((4, 4), 0xFFFF, np.uint16)), 255),
         (encode_array(np.full((4, 4), 0x4D12, np.uint16), "TIFF"), 0x4D),
+        (encode_array(np.full((4, 4), 0x4D12, ">u2"), "TIFF"), 0x4D),
         (encode_array(np.full((4, 4), 0x4D12, np.int32), "TIFF"), 0x4D),
         (encode_array(np.full((4, 4), -5, np.int32), "TIFF"), 0),
         (encode_array(np.full((4, 4), 1 << 20, np.int32), "TIFF"), 255),
@@ -191,7 +289,7 @@ def test_half_transparent_black_on_white_is_gray():
         (encode_array(np.full((4, 4), np.inf, np.float32), "TIFF"), 255),
         (encode_array(np.full((4, 4), -np.inf, np.float32), "TIFF"), 0),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_every_mode_becomes_rgb_of_its_own_level(data, expected):
     pixels, _ = decode_image(data, 4)
@@ -253,7 +351,7 @@ def test_random_damage_gives_an_image_or_a_bad_image(suffix):
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(decode, "MAX_PIXELS", 64 * 64)
+    monkeypatch.setattr(open_image, "MAX_PIXELS", 64 * 64)
     data = encode_array(quadrants())
     assert decode_image(data, 8)[1] == (64, 64)
     assert reason(decode_image, encode(Image.new("L", (64, 65))), 8) == "too_large"
@@ -337,6 +435,11 @@ def test_a_prediction_is_never_taken_for_labels():
     """A map that says 1/255 at most is an empty mask, not a full one."""
     faint = np.array([[0, 1, 0, 1]], np.uint8)
     assert decode_mask(encode_array(faint)).tolist() == faint.tolist()
+
+
+def test_a_mask_in_lab_is_its_lightness():
+    mask = decode_mask(encode(Image.new("LAB", (4, 2), (255, 128, 128)), "TIFF"))
+    assert mask.tolist() == [[255] * 4] * 2
 
 
 def test_a_16_bit_mask_keeps_its_upper_half():

@@ -1,0 +1,217 @@
+"""Opens images that may be meant to do harm, at a cost that is bounded whatever they claim.
+
+A file of a few kilobytes can ask for terabytes of pixels, for tags that share their bytes, for
+millions of strips, for thousands of passes over the picture. No honest image does what is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import struct
+import warnings
+from collections.abc import Iterator
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from pipeline.ahead import room_for
+from pipeline.records import BadImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+MAX_PIXELS = 200_000_000
+# Most bytes that decoding may take beside the file itself, at its peak.
+MAX_MEMORY = 1_610_612_736
+# Measured, with what the libraries hold while they decode: WebP three more copies, TIFF a strip of
+# everything and a turned copy. JPEG depends on the image.
+BYTES_A_PIXEL = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 12, "WEBP": 16}
+# Encoders write 10 or so; each costs a pass over all the picture for as little as 95 bytes.
+MAX_JPEG_SCANS = 100
+# One for each row, or tiles of 32 x 32 pixels in the largest image.
+MAX_TIFF_STRIPS = 1 << 18
+# Runs are decoded in Python, and one of four bytes can skip 255 rows.
+MAX_RUN_LENGTH_PIXELS = 1 << 24
+MAX_RUN_LENGTH_WIDTH = 1 << 16
+# The standard allows 64 KiB, written as hexadecimal in PNG at times.
+MAX_EXIF = 140_000
+# Comments take time by the square of their length.
+MAX_GIF_HEAD = 1 << 20
+MAX_READS = 1 << 20
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# The bound is ours, checked before anything is decoded; Pillow's own only warns at first.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of broken metadata in ever new words, and Python remembers them all.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@contextlib.contextmanager
+def opened(
+    data: bytes, least_side: int | None = None
+) -> Iterator[tuple[Image.Image, tuple[int, int], Image.Transpose | None]]:
+    """Decodes the first frame; a process holds one large image at a time.
+
+    Args:
+        data: An encoded image of one of ``FORMATS``.
+        least_side: A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as neither side
+            falls below this many pixels; None for all of its pixels.
+
+    Yields:
+        The image as it is stored, (width, height) of the upright image at its full size, and how
+        to turn the stored one upright, or None.
+
+    Raises:
+        BadImage: The data is no image of these formats, is cut short, broken or too large, or asks
+            for more than any image needs.
+    """
+    if not data:
+        raise BadImage("empty", "no bytes")
+    with bad_image():
+        image, size, scaled = _open(data, least_side)
+    with room_for(image.width * image.height):
+        with bad_image():
+            image.load()
+        if not scaled:
+            size = image.size  # TIFF is upright only now.
+        turn = TURNS.get(_orientation(image))
+        swapped = turn is not None and turn.name.startswith(("ROTATE_90", "ROTATE_270", "TRANS"))
+        yield image, size[::-1] if swapped else size, turn
+
+
+@contextlib.contextmanager
+def bad_image() -> Iterator[None]:
+    """Whatever Pillow's decoders stumble over is the image's fault."""
+    try:
+        yield
+    except BadImage:
+        raise
+    except UnidentifiedImageError:
+        raise BadImage("not_an_image", f"not a {', '.join(FORMATS)} image") from None
+    except Exception as error:
+        raise BadImage("broken", f"{type(error).__name__}: {error}") from error
+
+
+def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
+    """The image, not yet decoded, its full size, and whether it will be decoded at a smaller."""
+    if data.startswith(b"\xff\xd8"):
+        data = _one_exif_segment(data)
+    if data.startswith((b"II", b"MM")):
+        _check_strips(data)
+    file = _Bounded(data)
+    image = Image.open(file, formats=FORMATS)
+    file.bytes_left = _bytes_to_read(data)
+    size = image.size
+    scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
+    _check_cost(image, size, data)
+    return image, size, scaled
+
+
+class _Bounded(io.BytesIO):
+    """A file that ends the patience with who reads it again and again."""
+
+    def __init__(self, data: bytes):
+        super().__init__(data)
+        self.reads_left = MAX_READS
+        self.bytes_left = MAX_GIF_HEAD if data.startswith(b"GIF") else _bytes_to_read(data)
+
+    def read(self, size: int | None = -1) -> bytes:
+        read = super().read(size)
+        self.reads_left -= 1
+        self.bytes_left -= len(read)
+        if self.reads_left < 0 or self.bytes_left < 0:
+            raise BadImage("bomb", "the file asks to be read again and again")
+        return read
+
+
+def _bytes_to_read(data: bytes) -> int:
+    """For tags twice, for pixels once; tags that share their bytes are a bomb."""
+    return 3 * len(data) + (1 << 20)
+
+
+def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
+    """Refuses what would take too much memory or time; the image may be scaled, size is not."""
+    pixels, decoded = size[0] * size[1], image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise BadImage(
+            "too_large", f"{size[0]} x {size[1]} pixels; at most {MAX_PIXELS} are decoded"
+        )
+    if image.format in BYTES_A_PIXEL:
+        memory = BYTES_A_PIXEL[image.format] * decoded
+    else:
+        # JPEG and MPO: whoever comes in scans is held as coefficients of 16 bits.
+        memory = 4 * decoded + 2 * len(image.getbands()) * pixels
+    if memory > MAX_MEMORY:
+        raise BadImage(
+            "too_large",
+            f"{image.format} of {size[0]} x {size[1]} pixels takes {memory} bytes to decode; "
+            f"at most {MAX_MEMORY} are used",
+        )
+    if image.info.get("progressive") and _scans(data) > MAX_JPEG_SCANS:
+        raise BadImage("bomb", f"a JPEG of more than {MAX_JPEG_SCANS} scans")
+    if any(tile[0] == "bmp_rle" for tile in image.tile) and (
+        pixels > MAX_RUN_LENGTH_PIXELS or image.width > MAX_RUN_LENGTH_WIDTH
+    ):
+        raise BadImage(
+            "too_large",
+            f"a run-length-encoded BMP of {size[0]} x {size[1]} pixels; at most "
+            f"{MAX_RUN_LENGTH_PIXELS} in rows of {MAX_RUN_LENGTH_WIDTH} are decoded",
+        )
+
+
+def _scans(jpeg: bytes) -> int:
+    """Number of scans up to the end of a JPEG's first image."""
+    position, scans = 2, 0
+    while marker := re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL).search(jpeg, position):
+        if marker[1] == b"\xd9":
+            break
+        scans += marker[1] == b"\xda"
+        # The segment's length counts its own two bytes.
+        position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return scans
+
+
+def _one_exif_segment(jpeg: bytes) -> bytes:
+    """Hides all EXIF but the first: Pillow strings it together, and shared tags are a bomb."""
+    end = jpeg.find(b"Exif\0\0") + 6
+    if jpeg.find(b"Exif\0\0", end) < 0:
+        return jpeg
+    return jpeg[:end] + jpeg[end:].replace(b"Exif\0\0", b"Exif\0\1")
+
+
+def _check_strips(tiff: bytes) -> None:
+    """Refuses a TIFF whose first directory names more strips or tiles than any image has."""
+    order = "<" if tiff.startswith(b"II") else ">"
+    wide = tiff[2:3] == b"+"  # As Pillow sees it, which takes no big-endian BigTIFF.
+    offset, number, entry = ("8xQ", "Q", "HHQ8x") if wide else ("4xI", "H", "HHI4x")
+    try:
+        (start,) = struct.unpack_from(order + offset, tiff)
+        (tags,) = struct.unpack_from(order + number, tiff, start)
+    except struct.error:
+        return  # Pillow says what is wrong with it.
+    start += struct.calcsize(number)
+    size = struct.calcsize("<" + entry)
+    end = start + min(tags, (len(tiff) - start) // size) * size
+    for tag, _, count in struct.iter_unpack(order + entry, tiff[start:end]):
+        strips = tag in (ExifTags.Base.StripOffsets, ExifTags.Base.TileOffsets)
+        if strips and count > MAX_TIFF_STRIPS:
+            raise BadImage("bomb", f"a TIFF of {count} strips; at most {MAX_TIFF_STRIPS} are read")
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF tells it; broken EXIF says nothing, the pixels are as good as they were."""
+    block = image.info.get("exif") or image.info.get("Raw profile type exif") or b""
+    if len(block) > MAX_EXIF:
+        return 1
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
