@@ -70,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = alternate(turns, arguments.rounds)
     rows = [{"what": name, "seconds": median(found[name])} for name in _PARTS]
     rows += [
-        {"what": "the command, to its first mask", "seconds": median(x for x, _ in found["first mask"])},
+        {
+            "what": "the command, to its first mask",
+            "seconds": median(x for x, _ in found["first mask"]),
+        },
         {"what": "the command, to its end", "seconds": median(x for _, x in found["first mask"])},
     ]
     notes = [f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at 192²."]

@@ -18,7 +18,6 @@ from statistics import median
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from benchmarks import networks
 from benchmarks.measure import Goal, Measured, alternate, parser, publish, timed
@@ -31,6 +30,8 @@ CASES = ("keras_hub", "paper", "mini")
 
 # Convolutions that are tried for the peak: batch, side, channels in and out.
 _PLAIN = ((1, 256, 64), (1, 128, 128), (1, 64, 256), (1, 32, 512), (1, 72, 512), (8, 64, 128))
+# Operations of a turn: some tenths of a second, in which the processor finds its pace.
+_WORK = 1e11
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,7 @@ def _convolution(batch: int, side: int, channels: int, precision: str):
     image = tf.constant(rng.standard_normal((batch, side, side, channels)), precision)
     kernel = rng.standard_normal((3, 3, channels, channels)) / channels
     work = 2 * 9 * channels**2 * side**2 * batch
-    # Some tenths of a second, so that a turn is not over before the processor has its pace.
-    times = max(1, round(1e11 / work))
+    times = max(1, round(_WORK / work))
 
     @tf.function(autograph=False)
     def run():
@@ -175,7 +175,11 @@ def _predict(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
 
 def _cases(names: Sequence[str], size: int | None, checkout: Path | None) -> Iterator[Case]:
     """One after the other, as all together would fill the memory."""
-    made = {"keras_hub": (keras_hub_case, 288), "paper": (paper_case, 256), "mini": (mini_case, 256)}
+    made = {
+        "keras_hub": (keras_hub_case, 288),
+        "paper": (paper_case, 256),
+        "mini": (mini_case, 256),
+    }
     for name in names:
         make, usual = made[name]
         yield make(size or usual, checkout)

@@ -118,34 +118,28 @@ def operations(model: keras.Model, size: int) -> int:
 def _authors_module(checkout: Path) -> ModuleType:
     """Their ``model/BASNet.py``, under another name, as ``model`` is ours."""
     folder = checkout / "model"
-    name = "authors_basnet"
+    # A package, so that its relative imports find what lies beside it.
     spec = importlib.util.spec_from_file_location(
-        name, folder / "BASNet.py", submodule_search_locations=[str(folder)]
+        "authors_basnet", folder / "BASNet.py", submodule_search_locations=[str(folder)]
     )
     module = importlib.util.module_from_spec(spec)
-    # A package of its own, so that its relative imports find what lies beside it.
-    module.__package__ = name
     # They take a ResNet-34 and its weights from torchvision, which wants a certain PyTorch and
     # downloads; four stages of their own blocks are the same network.
     stand_in = ModuleType("torchvision")
-    stand_in.models = SimpleNamespace(resnet34=_resnet34)
+    stand_in.models = SimpleNamespace(resnet34=lambda pretrained: _resnet34(module.BasicBlock))
     before = sys.modules.get("torchvision")
-    sys.modules |= {name: module, "torchvision": stand_in}
+    sys.modules |= {spec.name: module, "torchvision": stand_in}
     try:
         spec.loader.exec_module(module)
-        # Theirs is imported with *, so it is there by this name.
-        return module
     finally:
-        if before is None:
-            del sys.modules["torchvision"]
-        else:
+        del sys.modules["torchvision"]
+        if before is not None:
             sys.modules["torchvision"] = before
+    return module
 
 
-def _resnet34(pretrained: bool) -> SimpleNamespace:
+def _resnet34(block: type) -> SimpleNamespace:
     from torch import nn
-
-    block = sys.modules["authors_basnet"].BasicBlock
 
     def stage(before: int, width: int, blocks: int, stride: int) -> nn.Sequential:
         shortcut = None
@@ -155,6 +149,5 @@ def _resnet34(pretrained: bool) -> SimpleNamespace:
         rest = [block(width, width) for _ in range(blocks - 1)]
         return nn.Sequential(block(before, width, stride, shortcut), *rest)
 
-    widths, blocks, strides = (64, 64, 128, 256, 512), (3, 4, 6, 3), (1, 2, 2, 2)
-    stages = map(stage, widths, widths[1:], blocks, strides)
+    stages = map(stage, (64, 64, 128, 256), (64, 128, 256, 512), (3, 4, 6, 3), (1, 2, 2, 2))
     return SimpleNamespace(**{f"layer{number}": each for number, each in enumerate(stages, 1)})

@@ -104,7 +104,9 @@ def measure(
     what = f"pipeline, {name}, {megapixels:g} megapixels, {precision}"
     if name == FULL:
         share = between / (many / loop)
-        goals.append(Goal(f"{what}: photos/s, start-up apart, to the bare loop's", share, ">=", 0.97))
+        goals.append(
+            Goal(f"{what}: photos/s, start-up apart, to the bare loop's", share, ">=", 0.97)
+        )
     elif megapixels == 1:
         idle = row["wall ÷ (processor ÷ cores)"]
         goals += [

@@ -19,13 +19,91 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from PIL import Image
 
-from benchmarks.jobs import annotate, run
+from benchmarks.jobs import Usage, annotate, run
 from benchmarks.measure import Goal, Measured, alternate, parser, publish
 from benchmarks.photos import make_photos
 from model.load import load_model
 
 MODULE = "benchmarks.run_inference"
-OURS, OURS_16, THEIRS = "pipeline, float32", "pipeline, bfloat16", "RunInference, float32"
+PRECISIONS = ("float32", "bfloat16")
+THEIRS = "RunInference"
+
+
+def measure(
+    model: Path, folder: Path, megapixels: float, counts: tuple[int, int], size: int, rounds: int
+) -> tuple[list[dict], list[Goal]]:
+    """Measures both on photos of one size.
+
+    Args:
+        model: `.keras` file of `basnet_mini`.
+        folder: An empty folder, for photos and masks.
+        megapixels: Size of the photos.
+        counts: Few photos and many.
+        size: Side of the square that the network takes, in pixels.
+        rounds: How often each is run.
+
+    Returns:
+        Rows of the table and goals.
+    """
+    few, many = counts
+    flags = ["--image_size", str(size)]
+    paths = make_photos(folder / str(many), many, megapixels)
+    (folder / str(few)).mkdir()
+    for path in paths[:few]:
+        (folder / str(few) / path.name).hardlink_to(path)
+
+    def pipeline(precision: str, count: int) -> Usage:
+        output = folder / f"{precision} {count}"
+        return annotate(
+            folder / str(count), output, ["--overwrite", "--precision", precision, *flags]
+        )
+
+    def run_inference(count: int) -> Usage:
+        output = folder / f"{THEIRS} {count}"
+        output.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "benchmarks.run_inference_job", "--model", model, *flags]
+        return run([*command, "--input", folder / str(count), "--output", output])
+
+    turns = {}
+    for count in counts:
+        turns |= {(each, count): partial(pipeline, each, count) for each in PRECISIONS}
+        turns[THEIRS, count] = partial(run_inference, count)
+    found = alternate(turns, rounds)
+    wall = {turn: median(usage.wall for usage in usages) for turn, usages in found.items()}
+    whole, apart = {}, {}
+    for who in (*PRECISIONS, THEIRS):
+        whole[who] = many / wall[who, many]
+        apart[who] = (many - few) / (wall[who, many] - wall[who, few])
+
+    rows, goals = [], []
+    for who in (*PRECISIONS, THEIRS):
+        row = {
+            "megapixels": megapixels,
+            "photos": many,
+            "what": f"{THEIRS}, float32" if who == THEIRS else f"pipeline, {who}",
+            "seconds": wall[who, many],
+            "processor seconds": median(usage.processor for usage in found[who, many]),
+            "photos/s": whole[who],
+            "photos/s, start-up apart": apart[who],
+        }
+        if who != THEIRS:
+            largest, share = differences(
+                folder / f"{who} {many}" / "masks", folder / f"{THEIRS} {many}"
+            )
+            row |= {
+                "to RunInference's": whole[who] / whole[THEIRS],
+                "start-up apart": apart[who] / apart[THEIRS],
+                "largest difference of masks, of 255": largest,
+                "share of pixels that differ": share,
+            }
+            what = f"pipeline, {who}, {megapixels:g} megapixels"
+            speed = f"{what}: photos/s to RunInference's"
+            goals.append(Goal(speed, whole[who] / whole[THEIRS], ">=", 2.0))
+            goals.append(Goal(f"{speed}, start-up apart", apart[who] / apart[THEIRS], ">=", 2.0))
+            if who == "float32":
+                goals.append(Goal(f"{what}: difference of masks, of 255", largest, "<=", 1))
+        rows.append(row)
+    return rows, goals
 
 
 def differences(ours: Path, theirs: Path) -> tuple[int, float]:
@@ -62,69 +140,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--megapixels", nargs="+", type=float, default=[0.1, 1.0], help="sizes of photos")
     add("--image_size", type=int, default=192, help="side of the square that the network takes")
     arguments = flags.parse_args(argv)
-    few, many, size = arguments.few, arguments.many, ["--image_size", str(arguments.image_size)]
+    counts = (arguments.few, arguments.many)
     rows, goals = [], []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "basnet_mini.keras")
         load_model("basnet_mini").save(file)
         for megapixels in arguments.megapixels:
-            root = Path(folder, f"{megapixels:g}")
-            for path in make_photos(root / "many", many, megapixels)[:few]:
-                (root / "few").mkdir(exist_ok=True)
-                (root / "few" / path.name).hardlink_to(path)
-
-            def ours(precision: str, which: str, root=root):
-                flags = ["--overwrite", "--precision", precision, *size]
-                return annotate(root / which, root / f"{precision} {which}", flags)
-
-            def theirs(which: str, root=root):
-                output = root / f"theirs {which}"
-                output.mkdir(exist_ok=True)
-                command = [sys.executable, "-m", "benchmarks.run_inference_job", *size]
-                command += ["--input", root / which, "--output", output, "--model", file]
-                return run(command)
-
-            turns = {}
-            for which in ("few", "many"):
-                turns[OURS, which] = partial(ours, "float32", which)
-                turns[OURS_16, which] = partial(ours, "bfloat16", which)
-                turns[THEIRS, which] = partial(theirs, which)
-            found = alternate(turns, arguments.rounds)
-            wall = {turn: median(usage.wall for usage in found[turn]) for turn in found}
-            speeds = {
-                who: (many / wall[who, "many"], (many - few) / (wall[who, "many"] - wall[who, "few"]))
-                for who in (OURS, OURS_16, THEIRS)
-            }
-            for who, (whole, apart) in speeds.items():
-                row = {
-                    "megapixels": megapixels,
-                    "photos": many,
-                    "what": who,
-                    "seconds": wall[who, "many"],
-                    "processor seconds": median(each.processor for each in found[who, "many"]),
-                    "photos/s": whole,
-                    "photos/s, start-up apart": apart,
-                }
-                if who != THEIRS:
-                    masks = root / f"{who.rpartition(' ')[2]} many" / "masks"
-                    largest, share = differences(masks, root / "theirs many")
-                    row |= {
-                        "to RunInference's": whole / speeds[THEIRS][0],
-                        "start-up apart": apart / speeds[THEIRS][1],
-                        "largest difference of masks, of 255": largest,
-                        "share of pixels that differ": share,
-                    }
-                    what = f"{who}, {megapixels:g} megapixels: photos/s to RunInference's"
-                    goals.append(Goal(what, whole / speeds[THEIRS][0], ">=", 2.0))
-                    what = f"{what}, start-up apart"
-                    goals.append(Goal(what, apart / speeds[THEIRS][1], ">=", 2.0))
-                    if who == OURS:
-                        what = f"{who}, {megapixels:g} megapixels: difference of masks, of 255"
-                        goals.append(Goal(what, largest, "<=", 1))
-                rows.append(row)
+            of_size = Path(folder, f"{megapixels:g}")
+            of_size.mkdir()
+            measured = measure(
+                file, of_size, megapixels, counts, arguments.image_size, arguments.rounds
+            )
+            rows, goals = rows + measured[0], goals + measured[1]
     notes = [
         f"Medians of {arguments.rounds} turns of whole commands. Start-up apart: of the photos "
-        f"that the long job ({many}) has more than the short one ({few}).",
+        "that the long job has more than the short one "
+        f"({arguments.few} and {arguments.many}).",
         "RunInference gets the same file of basnet_mini, batches of 8 and the pipeline's own "
         "functions for decoding and writing; it takes the first of the network's outputs by an "
         "`inference_fn` of its own, and computes no metrics.",
