@@ -39,14 +39,14 @@ def draw(goals: Sequence[Goal], path: Path) -> None:
     colors = ["tab:green" if goal.met else "tab:red" for goal in goals]
     bars = axes.barh(range(len(goals)), [goal.share for goal in goals], color=colors, height=0.6)
     labels = [
-        f"{goal.measured:.2f} ({'≤' if goal.relation == '<=' else '≥'} {goal.bound:.2f})"
+        f"{goal.measured:.3g} ({'≤' if goal.relation == '<=' else '≥'} {goal.bound:.2f})"
         for goal in goals
     ]
-    axes.bar_label(bars, labels, padding=4, fontsize=8)
+    axes.bar_label(bars, labels, label_type="center", color="white", fontsize=8)
     axes.set_yticks(range(len(goals)), [textwrap.fill(goal.what, 60) for goal in goals], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1, linestyle="--", label="the goal")
-    axes.set_xlim(0, 1.35 * max(1, *(goal.share for goal in goals)))
+    axes.set_xlim(0, 1.05 * max(1, *(goal.share for goal in goals)))
     axes.set_xlabel("measured, as a multiple of the goal (for ≥, the goal as a multiple of it)")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(path, dpi=100)

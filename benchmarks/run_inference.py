@@ -6,15 +6,12 @@ measures the masks, too. They take turns, and their masks are compared.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from PIL import Image

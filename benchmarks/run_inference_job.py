@@ -10,8 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import apache_beam as beam
 import numpy as np
 from apache_beam.io import fileio
