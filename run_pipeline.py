@@ -18,10 +18,17 @@ from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline import options as flags
-from pipeline.check import check, clear_output
-from pipeline.job import SUMMARY
+from pipeline.check import check
+from pipeline.job import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
+from pipeline.journal import changes, start
+from pipeline.plan import describe
+from pipeline.storage import clear, lost_output
 
 logging.disable(logging.NOTSET)
+# Beam logs what breaks a job and raises it, too; once will do.
+logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+
+KEPT = "what is finished is kept, and the same command with --resume goes on from there"
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +43,10 @@ def main(argv: list[str]) -> int:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 2
 
+    if options.plan:
+        print(describe(job, options.overwrite))
+        return 0
+
     # Not above: what the stages import takes longer than all of --help.
     from pipeline.build import build
 
@@ -44,23 +55,30 @@ def main(argv: list[str]) -> int:
         # What DirectRunner falls back to after it could not download another runner's binary.
         standard.runner = "FnApiRunner"
     options.view_as(SetupOptions).save_main_session = False
-    if options.overwrite:
-        clear_output(job.output)
 
-    start = time.monotonic()
-    pipeline = beam.Pipeline(options=options)
-    build(pipeline, job)
+    started = time.monotonic()
     try:
+        clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
+        for change in changes(job):
+            print(f"{change}: what was finished is done again", file=sys.stderr)
+        start(job)
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, job)
         state = pipeline.run().wait_until_finish()
+        clear(job.output, [TEMPORARY])
+    except KeyboardInterrupt:
+        print(f"run_pipeline.py: interrupted; {KEPT}", file=sys.stderr)
+        return 130
     except Exception as error:
-        traceback.print_exc()
-        reason = str(error).splitlines() or [type(error).__name__]
-        print(f"run_pipeline.py: the job broke: {reason[0]}", file=sys.stderr)
+        if not lost_output(error):
+            traceback.print_exc()
+        reason = str(lost_output(error) or error).splitlines() or [type(error).__name__]
+        print(f"run_pipeline.py: the job broke: {reason[0]}; {KEPT}", file=sys.stderr)
         return 1
     if state != PipelineState.DONE:
-        print(f"run_pipeline.py: the job ended as {state}", file=sys.stderr)
+        print(f"run_pipeline.py: the job ended as {state}; {KEPT}", file=sys.stderr)
         return 1
-    seconds = time.monotonic() - start
+    seconds = time.monotonic() - started
 
     with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
         summary = json.load(file)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import keras
 import numpy as np
 
@@ -19,15 +22,16 @@ _ROUNDING = 1e-3
 class Segmenter:
     """A network at a fixed image size and batch size, of which only the first output is computed.
 
-    It has weights of its own, with batch normalisation folded into its convolutions.
+    It has weights of its own, with batch normalisation folded into its convolutions. Threads may
+    share it.
 
     Args:
         model: A network from pixels in [0, 255], (N, H, W, 3), whose first output is a
             probability map (N, H, W, 1). Outputs in a dict are in the order of the dict.
             It is not changed, and not kept.
         image_size: Side S of the images, in pixels.
-        batch_size: Number of images that the network runs on at once; smaller batches are padded,
-            so that an image's map does not depend on how many came with it.
+        batch_size: Number of images that the network runs on at once; fewer are padded, so that
+            an image's map does not depend on how many came with it.
         tta: Test-time augmentation, one of `TTA`. ``"flip"``: a map is the mean of the image's
             and of the mirrored image's, mirrored back, for twice the time.
         precision: What the network computes in, one of ``model.precision.PRECISIONS``. Its maps
@@ -68,36 +72,59 @@ class Segmenter:
                 f"a map would be {(image_size, image_size, 1)}"
             )
         self.image_size = image_size
-        self.batch_size = batch_size
         self.tta = tta
+        self._lock = threading.Lock()
         try:
-            self._network = folded(keras.Model(model.inputs, output), (batch_size, *size), dtype)
+            network = folded(keras.Model(model.inputs, output), (None, *size), dtype)
         except Exception as error:
             # What a network raises depends on its layers.
             raise ValueError(_failure(size, error)) from error
-        if keras.backend.backend() == "tensorflow":
-            # Keras compiles by XLA unless told not to; on processors that takes 1.6 times as long
-            # in float32 and 4 times in bfloat16.
-            self._network.jit_compile = False
+        # Replaced as a whole, so that no thread sees a half of it.
+        self._graph = _Graph(network, batch_size)
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Segments a batch.
+    @property
+    def batch_size(self) -> int:
+        """Number of images that the network runs on at once."""
+        return self._graph.batch_size
+
+    def halve(self, tried: int) -> bool:
+        """Runs on half as many images at once from now on, as after running out of memory.
 
         Args:
-            images: uint8 (N, S, S, 3), RGB, N at most ``batch_size``.
+            tried: The ``batch_size`` that was too large. If it is smaller already, because another
+                thread has halved it, it stays.
+
+        Returns:
+            Whether it is smaller than ``tried`` now; it is never less than 1.
+        """
+        with self._lock:
+            if 1 < self.batch_size >= tried:
+                self._graph = _Graph(self._graph.network, self.batch_size // 2)
+            return self.batch_size < tried
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Segments images, ``batch_size`` at once.
+
+        Args:
+            images: uint8 (N, S, S, 3), RGB, N at least 1.
 
         Returns:
             float32 (N, S, S) in [0, 1].
         """
-        batch = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
-        batch[: len(images)] = images
-        maps = self._maps(batch)
-        if self.tta == "flip":
-            # A second run, as one of twice as many images would need twice the memory; of a copy,
-            # as not every backend takes an array that runs backwards.
-            mirrored = self._maps(np.ascontiguousarray(batch[:, :, ::-1]))
-            maps = (maps + mirrored[:, :, ::-1]) / 2
-        return maps[: len(images)]
+        graph = self._graph
+        maps = []
+        for start in range(0, len(images), graph.batch_size):
+            some = images[start : start + graph.batch_size]
+            batch = np.zeros((graph.batch_size, *images.shape[1:]), np.uint8)
+            batch[: len(some)] = some
+            found = graph.maps(batch)
+            if self.tta == "flip":
+                # A second run, as one of twice as many images would need twice the memory; of a
+                # copy, as not every backend takes an array that runs backwards.
+                mirrored = graph.maps(np.ascontiguousarray(batch[:, :, ::-1]))
+                found = (found + mirrored[:, :, ::-1]) / 2
+            maps.append(found[: len(some)])
+        return np.concatenate(maps)
 
     def probe(self) -> None:
         """Runs the network on one batch, to see that its maps are maps.
@@ -133,9 +160,32 @@ class Segmenter:
                 "probabilities are from 0 to 1; if these are logits, add a sigmoid"
             )
 
-    def _maps(self, batch: np.ndarray) -> np.ndarray:
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether that is why a network failed, so that fewer images at once may do."""
+    if isinstance(error, MemoryError):
+        return True
+    # If it is not loaded, it has raised nothing.
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+
+
+class _Graph:
+    """A network's graph for batches of one size."""
+
+    def __init__(self, network: keras.Model, batch_size: int):
+        self.batch_size = batch_size
+        # Of the same layers and weights, but with a compiled function of its own: one that has
+        # seen batches of two sizes is compiled for any.
+        self.network = keras.Model(network.inputs, network.outputs[0])
+        if keras.backend.backend() == "tensorflow":
+            # Keras compiles by XLA unless told not to; on processors that takes 1.6 times as long
+            # in float32 and 4 times in bfloat16.
+            self.network.jit_compile = False
+
+    def maps(self, batch: np.ndarray) -> np.ndarray:
         # Cast to float32 inside the graph, which is made once: batches are of one shape and type.
-        maps = self._network.predict_on_batch(batch)
+        maps = self.network.predict_on_batch(batch)
         return np.asarray(maps, np.float32)[..., 0]
 
 

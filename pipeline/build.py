@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from pipeline.decode import DecodeImages
 from pipeline.job import FAILURES, METRICS, Job
+from pipeline.journal import KeepRows, ReadJournal, WriteJournal
 from pipeline.read import ReadImages, ReadPairs
 from pipeline.records import Failure
 from pipeline.score import MergeRows, ScoreMasks
@@ -20,13 +20,15 @@ from pipeline.write import WriteLines, WriteMasks, write_summary
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    if job.masks is not None:
-        rows, failures = _score(pipeline, job)
-    else:
-        rows, failures = _annotate(pipeline, job)
+    finished = pipeline | "ReadJournal" >> ReadJournal(job.output) if job.resume else None
+    make_rows = _annotate if job.masks is None else _score
+    made, done, failures = make_rows(pipeline, job, finished and finished | _contents())
+    rows = made | "WriteJournal" >> WriteJournal(job.output)
+    if finished is not None:
+        rows = (rows, done | KeepRows(finished)) | "AllRows" >> beam.Flatten()
 
-    rows | "WriteRows" >> WriteLines(FileSystems.join(job.output, METRICS, "metrics"))
-    failures | "WriteFailures" >> WriteLines(FileSystems.join(job.output, FAILURES, "failures"))
+    rows | "WriteRows" >> WriteLines(job.output, METRICS)
+    failures | "WriteFailures" >> WriteLines(job.output, FAILURES)
 
     statistics = rows | "Statistics" >> beam.CombineGlobally(MergeRows())
     reasons = failures | "Reasons" >> beam.Map(_count) | beam.combiners.Count.PerElement()
@@ -40,22 +42,36 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
 
 
-def _annotate(pipeline: beam.Pipeline, job: Job):
+def _annotate(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | None):
     load = functools.partial(
-        load_network, job.model, job.image_size, job.batch_size, job.tta, job.precision
+        load_network,
+        job.model,
+        job.model_content,
+        job.image_size,
+        job.batch_size,
+        job.tta,
+        job.precision,
     )
-    read = pipeline | "Read" >> ReadImages(job.inputs, job.input_format, job.truth)
+    read = pipeline | "Read" >> ReadImages(
+        job.inputs, job.input_format, job.truth, job.read_timeout, job.output, finished
+    )
     decoded = read["images"] | "Decode" >> DecodeImages(job.image_size)
     segmented = decoded.images | "Segment" >> SegmentImages(load, job.batch_size)
     written = segmented.predictions | "Write" >> WriteMasks(job.output, job.threshold)
     failures = (read["failures"], decoded.failures, segmented.failures, written.failures)
-    return written.rows, failures | "Failures" >> beam.Flatten()
+    return written.rows, read["done"], failures | "Failures" >> beam.Flatten()
 
 
-def _score(pipeline: beam.Pipeline, job: Job):
-    read = pipeline | "Read" >> ReadPairs(job.masks, job.truth)
+def _score(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | None):
+    read = pipeline | "Read" >> ReadPairs(job.masks, job.truth, job.read_timeout, finished)
     scored = read["images"] | "Score" >> ScoreMasks()
-    return scored.rows, (read["failures"], scored.failures) | "Failures" >> beam.Flatten()
+    failures = (read["failures"], scored.failures)
+    return scored.rows, read["done"], failures | "Failures" >> beam.Flatten()
+
+
+def _contents() -> beam.PTransform:
+    """What is done: path of a mask to the content that it is of."""
+    return "Contents" >> beam.MapTuple(lambda mask, row: (mask, row.content))
 
 
 def _count(failure: Failure) -> str:

@@ -1,11 +1,13 @@
-"""What is checked before a job starts, and the room that is made for it."""
+"""What is checked before a job starts."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
-import shutil
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
@@ -13,8 +15,11 @@ from apache_beam.options.pipeline_options import StandardOptions
 
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.find import find_files
-from pipeline.job import OUTPUTS, Job
+from pipeline.job import OUTPUTS, TEMPORARY, Job
+from pipeline.journal import read_head
+from pipeline.model_file import content_of_model
 from pipeline.options import AnnotateOptions, UsageError
+from pipeline.storage import absolute, delete, write_file
 
 SAMPLE = str(Path(__file__).parent / "sample")
 # Of no use beside --masks; the job has their defaults, so that a flag that was given is known.
@@ -45,8 +50,12 @@ def check(options: AnnotateOptions) -> Job:
         if unused:
             flags = ", ".join(f"--{name}" for name in unused)
             raise UsageError(f"--masks scores existing masks, without a network; leave out {flags}")
+    if options.resume and options.overwrite:
+        raise UsageError("--resume keeps what is there and --overwrite removes it; give one")
     job = Job(
         output=options.output,
+        read_timeout=options.read_timeout,
+        resume=options.resume,
         inputs=() if options.masks is not None else tuple(options.input or [SAMPLE]),
         truth=options.truth,
         masks=options.masks,
@@ -58,10 +67,12 @@ def check(options: AnnotateOptions) -> Job:
         raise UsageError(f"--batch_size must be at least 1; got {job.batch_size}")
     if job.threshold is not None and not 0 < job.threshold <= 1:
         raise UsageError(f"--threshold must be in (0, 1]; got {job.threshold}")
+    if not job.read_timeout > 0:
+        raise UsageError(f"--read_timeout must be above 0; got {job.read_timeout}")
     if not 0 <= options.max_failure_rate <= 1:
         raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
     if job.masks is None:
-        _check_model(job.model)
+        job = replace(job, model_content=_check_model(job.model))
     for flag, patterns, kind in (
         ("--input", job.inputs, job.input_format),
         ("--masks", [job.masks], "images"),
@@ -70,36 +81,24 @@ def check(options: AnnotateOptions) -> Job:
         for pattern in filter(None, patterns):
             read = _check_pattern(flag, pattern, kind)
             if options.overwrite:
-                _check_kept(flag, read, job.output)
-    _check_output(job.output, options.overwrite)
+                _check_apart(flag, read, job.output, "--overwrite removes")
+            if options.resume:
+                _check_apart(flag, read, job.output, "the run that --resume goes on with wrote")
+    _check_output(job, options.overwrite)
     if options.view_as(StandardOptions).runner == "DataflowRunner":
         _check_remote({"--output": [job.output], "--input": job.inputs, "--model": [job.model]})
     if job.masks is None and job.model not in PRESETS:
         _check_network(job)
+    _check_writable(job.output)
     return job
 
 
-def clear_output(output: str) -> None:
-    """Removes what an earlier job wrote, and nothing else."""
-    for name in OUTPUTS:
-        path = _absolute(FileSystems.join(output, name))
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-            continue
-        # Object stores have no folders to delete, only files whose names start alike.
-        literal = path.replace("[", "[[]")
-        for found in FileSystems.match([literal, f"{literal}/**"]):
-            files = [file.path.replace("[", "[[]") for file in found.metadata_list]
-            FileSystems.delete(files)
-
-
-def _check_model(model: str) -> None:
+def _check_model(model: str) -> str:
+    """What the model holds, see ``content_of_model``."""
     with_weights = [name for name, preset in PRESETS.items() if preset.weights]
-    if model in with_weights:
-        return
-    if model in PRESETS:
+    if model in PRESETS and model not in with_weights:
         raise UsageError(f"preset {model!r} has no weights; there are {', '.join(with_weights)}")
-    if not model.endswith((MODEL_SUFFIX, WEIGHTS_SUFFIX)):
+    if model not in PRESETS and not model.endswith((MODEL_SUFFIX, WEIGHTS_SUFFIX)):
         near = difflib.get_close_matches(model, with_weights, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; presets are {', '.join(with_weights)}"
         raise UsageError(
@@ -107,11 +106,13 @@ def _check_model(model: str) -> None:
             f"file{hint}"
         )
     try:
-        exists = FileSystems.exists(model)
+        if model not in PRESETS and not FileSystems.exists(model):
+            raise UsageError(f"--model {model!r}: there is no such file")
+        return content_of_model(model)
+    except UsageError:
+        raise
     except Exception as error:
         raise UsageError(f"--model {model!r} cannot be read: {error}") from error
-    if not exists:
-        raise UsageError(f"--model {model!r}: there is no such file")
 
 
 def _check_network(job: Job) -> None:
@@ -120,7 +121,14 @@ def _check_network(job: Job) -> None:
     from pipeline.segment import load_network
 
     try:
-        load_network(job.model, job.image_size, job.batch_size, job.tta, job.precision).probe()
+        load_network(
+            job.model,
+            job.model_content,
+            job.image_size,
+            job.batch_size,
+            job.tta,
+            job.precision,
+        ).probe()
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 
@@ -145,28 +153,47 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     return found
 
 
-def _check_kept(flag: str, paths: list[str], output: str) -> None:
-    removed = tuple(_absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
+def _check_apart(flag: str, paths: list[str], output: str, what: str) -> None:
+    ours = tuple(absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
     for path in paths:
-        if _absolute(path).startswith(removed):
-            raise UsageError(f"{flag} reads {path!r}, which --overwrite removes")
+        if absolute(path).startswith(ours):
+            raise UsageError(f"{flag} reads {path!r}, which {what}")
 
 
-def _absolute(path: str) -> str:
-    """A path that Beam can match when it has a [ in its first folder, too."""
-    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
-
-
-def _check_output(output: str, overwrite: bool) -> None:
+def _check_output(job: Job, overwrite: bool) -> None:
+    output = job.output
     if os.path.isfile(output):
         raise UsageError(f"--output {output!r} is a file; name a folder")
     try:
-        everything = FileSystems.join(_absolute(output).replace("[", "[[]"), "**")
+        everything = FileSystems.join(absolute(output).replace("[", "[[]"), "**")
         taken = FileSystems.match([everything], limits=[1])[0].metadata_list
+        journal = read_head(output) if taken and job.resume else None
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be used: {error}") from error
-    if taken and not overwrite:
+    if taken and job.resume and journal is None:
         raise UsageError(
-            f"--output {output!r} is not empty; name another folder, or add --overwrite to replace "
-            "what an earlier job left there"
+            f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
+            "another folder, or add --overwrite to replace what an earlier job left there"
         )
+    if taken and not overwrite and not job.resume:
+        raise UsageError(
+            f"--output {output!r} is not empty; name another folder, or add --resume to go on with "
+            "what an earlier run left there, or --overwrite to replace it"
+        )
+
+
+def _check_writable(output: str) -> None:
+    """Writes a file there and takes it away again: nothing else tells."""
+    probe = f"{TEMPORARY}/probe-{uuid.uuid4().hex}"
+    folder = Path(absolute(FileSystems.join(output, TEMPORARY)))
+    is_local = FileSystems.get_scheme(output) is None
+    new = [path for path in (folder, *folder.parents) if is_local and not path.exists()]
+    try:
+        write_file(output, probe, b"")
+        delete([FileSystems.join(output, probe)])
+    except Exception as error:
+        raise UsageError(f"--output {output!r} cannot be written to: {error}") from error
+    finally:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()

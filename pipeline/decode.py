@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import io
-import time
 from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.metrics import Metrics
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.records import BadImage, DecodedImage, Failure, ImageRecord
+from pipeline.ahead import CORES, InThreads
+from pipeline.records import TAGS, BadImage, DecodedImage, Failure, ImageRecord
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
@@ -156,22 +156,15 @@ class DecodeImages(beam.PTransform):
 
     def expand(self, records):
         """Decodes each record by itself."""
-        return records | beam.ParDo(_Decode(self.size)).with_outputs("failures", main="images")
+        function = functools.partial(decode_record, size=self.size)
+        decoded = beam.ParDo(InThreads(function, CORES, TAGS, "decode", "decoded"))
+        return records | decoded.with_outputs("failures", main="images")
 
 
-class _Decode(beam.DoFn):
-    def __init__(self, size: int):
-        self.size = size
-        self.decoded = Metrics.counter("images", "decoded")
-        self.seconds = Metrics.distribution("images", "decode_microseconds")
-
-    def process(self, record: ImageRecord) -> Iterator[DecodedImage]:
-        start = time.perf_counter()
-        try:
-            pixels, size = decode_image(record.image, self.size)
-        except Exception as error:
-            yield beam.pvalue.TaggedOutput("failures", Failure.of(record.key, "decode", error))
-            return
-        self.decoded.inc()
-        self.seconds.update(int(1e6 * (time.perf_counter() - start)))
-        yield DecodedImage(record.key, record.mask, pixels, size, record.truth)
+def decode_record(record: ImageRecord, size: int) -> Iterator[DecodedImage | Failure]:
+    """Decodes a photo for the network; see ``decode_image``."""
+    try:
+        pixels, upright = decode_image(record.image, size)
+        yield DecodedImage(record.key, record.mask, pixels, upright, record.truth, record.content)
+    except Exception as error:
+        yield Failure.of(record.key, "decode", error)

@@ -49,6 +49,17 @@ class AnnotateOptions(PipelineOptions):
             "--overwrite", action="store_true", help="replace what an earlier job left in --output"
         )
         group.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on with what an earlier run left in --output: images that are done with the "
+            "same input, model and options are not done again",
+        )
+        group.add_argument(
+            "--plan",
+            action="store_true",
+            help="check everything, say what the job would do, and stop",
+        )
+        group.add_argument(
             "--model",
             metavar="NAME|PATH",
             help="a preset, a .keras file of a network from pixels of 0 to 255 to a map in [0, 1], "
@@ -83,6 +94,13 @@ class AnnotateOptions(PipelineOptions):
             type=float,
             metavar="T",
             help="write binary masks of what reaches T, in (0, 1] (default: 8-bit probabilities)",
+        )
+        group.add_argument(
+            "--read_timeout",
+            type=float,
+            default=60.0,
+            metavar="SECONDS",
+            help="a read that takes longer is a failure of its image (default: 60)",
         )
         group.add_argument(
             "--max_failure_rate",

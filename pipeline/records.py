@@ -5,6 +5,7 @@ Sizes are (width, height) in pixels of the upright image; pixels and maps are (h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -43,12 +44,25 @@ class ImageRecord:
         mask: Path of its mask below the output folder, shared with no other image.
         image: The encoded image.
         truth: The encoded ground-truth mask, or None.
+        content: What ``content_of`` says of key, image and truth.
     """
 
     key: str
     mask: str
     image: bytes
     truth: bytes | None = None
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """An image whose mask and row an earlier run of the job has left.
+
+    Attributes:
+        mask: Path of its mask below the output folder.
+    """
+
+    mask: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,7 @@ class DecodedImage:
         pixels: uint8 (S, S, 3), RGB.
         size: (width, height) of the upright image.
         truth: As in ``ImageRecord``.
+        content: As in ``ImageRecord``.
     """
 
     key: str
@@ -68,6 +83,7 @@ class DecodedImage:
     pixels: np.ndarray
     size: tuple[int, int]
     truth: bytes | None
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,7 @@ class Prediction:
         probability: float32 (S, S) in [0, 1].
         size: (width, height) of the upright image.
         truth: As in ``ImageRecord``.
+        content: As in ``ImageRecord``.
     """
 
     key: str
@@ -87,6 +104,7 @@ class Prediction:
     probability: np.ndarray
     size: tuple[int, int]
     truth: bytes | None
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,7 @@ class MetricsRow:
         values: Name to figure, in the order of the file.
         f_curve: float64 (256,), F-measure at each threshold; None without truth.
         e_curve: float64 (256,), E-measure at each threshold; None without truth.
+        content: As in ``ImageRecord``; no part of the metrics file.
     """
 
     key: str
@@ -110,6 +129,7 @@ class MetricsRow:
     values: dict
     f_curve: np.ndarray | None = field(default=None, repr=False)
     e_curve: np.ndarray | None = field(default=None, repr=False)
+    content: str = ""
 
     def to_json(self) -> str:
         """One line of a metrics file."""
@@ -158,6 +178,15 @@ class Failure:
         )
 
 
+def content_of(key: str, image: bytes, truth: bytes | None) -> str:
+    """32 hex digits that change when an image's name, bytes or ground truth do."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (key.encode(errors="surrogatepass"), image, truth or b""):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
 class BadImage(ValueError):
     """An input that cannot be used, through no fault of the pipeline.
 
@@ -168,3 +197,7 @@ class BadImage(ValueError):
     def __init__(self, reason: str, message: str):
         super().__init__(message)
         self.reason = reason
+
+
+# Where results go that are not what a stage passes on.
+TAGS = {Failure: "failures", Done: "done"}

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
 
+from pipeline.ahead import CORES, InThreads
 from pipeline.decode import decode_mask, decode_truth
 from pipeline.metrics import compare, describe_mask
-from pipeline.records import Failure, ImageRecord, MetricsRow
+from pipeline.records import TAGS, Failure, ImageRecord, MetricsRow, Prediction
 from pipeline.summary import DatasetStatistics, merge_all
 
 
-def score(key: str, mask: str, prediction: np.ndarray, truth: bytes | None) -> MetricsRow:
+def score(image: ImageRecord | Prediction, prediction: np.ndarray) -> MetricsRow:
     """The figures of one mask.
 
     Args:
-        key: The image's key.
-        mask: Where the mask is.
+        image: What the mask is of. A ground truth that cannot be used leaves a row without its
+            figures, of status ``"bad_truth"`` and with the reason as ``truth_error``.
         prediction: uint8 (H, W), probability x 255.
-        truth: The encoded ground truth. One that cannot be used leaves a row without its figures,
-            of status ``"bad_truth"`` and with the reason as ``truth_error``.
     """
     height, width = prediction.shape
     values = describe_mask(prediction)
-    if truth is None:
-        return MetricsRow(key, mask, (width, height), "ok", values)
+    row = MetricsRow(image.key, image.mask, (width, height), "ok", values, content=image.content)
+    if image.truth is None:
+        return row
     try:
-        comparison = compare(prediction, decode_truth(truth, (width, height)))
+        comparison = compare(prediction, decode_truth(image.truth, (width, height)))
     except Exception as error:
-        failure = Failure.of(key, "score", error)
+        failure = Failure.of(image.key, "score", error)
         values |= {"truth_error": f"{failure.reason}: {failure.message}"}
-        return MetricsRow(key, mask, (width, height), "bad_truth", values)
-    return MetricsRow(
-        key,
-        mask,
-        (width, height),
-        "ok",
-        values | comparison.values,
-        comparison.f_curve,
-        comparison.e_curve,
+        return replace(row, status="bad_truth", values=values)
+    return replace(
+        row,
+        values=values | comparison.values,
+        f_curve=comparison.f_curve,
+        e_curve=comparison.e_curve,
     )
 
 
@@ -52,24 +47,19 @@ class ScoreMasks(beam.PTransform):
 
     def expand(self, records):
         """Decodes and scores each record by itself."""
-        return records | beam.ParDo(_Score()).with_outputs("failures", main="rows")
+        scored = beam.ParDo(InThreads(score_record, CORES, TAGS, "score", "scored"))
+        return records | scored.with_outputs("failures", main="rows")
 
 
-class _Score(beam.DoFn):
-    def __init__(self):
-        self.decoded = Metrics.counter("images", "decoded")
-        self.seconds = Metrics.distribution("images", "decode_microseconds")
-
-    def process(self, record: ImageRecord) -> Iterator[MetricsRow]:
-        stage, start = "decode", time.perf_counter()
-        try:
-            prediction = decode_mask(record.image)
-            self.decoded.inc()
-            self.seconds.update(int(1e6 * (time.perf_counter() - start)))
-            stage = "score"
-            yield score(record.key, record.mask, prediction, record.truth)
-        except Exception as error:
-            yield TaggedOutput("failures", Failure.of(record.key, stage, error))
+def score_record(record: ImageRecord) -> Iterator[MetricsRow | Failure]:
+    """The figures of a mask as it is stored."""
+    stage = "decode"
+    try:
+        prediction = decode_mask(record.image)
+        stage = "score"
+        yield score(record, prediction)
+    except Exception as error:
+        yield Failure.of(record.key, stage, error)
 
 
 class MergeRows(beam.CombineFn):

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
+from model.presets import PRESETS
+from pipeline.ahead import in_window
+from pipeline.model_file import local_copy
 from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
-# uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1].
-Network = Callable[[np.ndarray], np.ndarray]
+
+class Network(Protocol):
+    """What is asked of a ``Segmenter``."""
+
+    batch_size: int
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Maps uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1]."""
+
+    def halve(self, tried: int) -> bool:
+        """Runs on fewer images at once than were tried, if it can."""
 
 
+@functools.lru_cache(maxsize=1)
 def load_network(
-    model: str, image_size: int, batch_size: int, tta: str = "none", precision: str = "float32"
+    model: str,
+    content: str,
+    image_size: int,
+    batch_size: int,
+    tta: str = "none",
+    precision: str = "float32",
 ) -> Segmenter:
-    """Loads the network from wherever it lies.
+    """Loads the network from wherever it lies; what was loaded last is kept.
 
     Args:
         model: A preset, or a Keras file on any Beam filesystem.
+        content: What ``content_of_model`` says of it.
         image_size: Side S of the images, in pixels.
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
@@ -46,31 +62,34 @@ def load_network(
     from model.load import load_model
     from model.segmenter import Segmenter
 
-    if FileSystems.get_scheme(model) is None:
-        return Segmenter(load_model(model), image_size, batch_size, tta, precision)
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, model.rsplit("/", 1)[-1])
-        with FileSystems.open(model) as source, open(local, "wb") as target:
-            target.write(source.read())
-        return Segmenter(load_model(local), image_size, batch_size, tta, precision)
+    path = model if model in PRESETS else local_copy(model, content)
+    return Segmenter(load_model(path), image_size, batch_size, tta, precision)
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
-    """Runs the network on a batch; if that fails, on each of its images alone."""
+    """Runs the network on a batch; in halves if memory is short, image by image if it fails."""
+    tried = network.batch_size
     try:
         maps = network(np.stack([image.pixels for image in images]))
         pairs = list(zip(images, maps, strict=True))
     except Exception as error:
-        if len(images) == 1:
+        from model.segmenter import out_of_memory
+
+        if out_of_memory(error) and network.halve(tried):
+            logging.warning("out of memory, %d images at once from now on", network.batch_size)
+            yield from segment(images, network)
+        elif len(images) == 1:
             yield Failure.of(images[0].key, "segment", error)
-            return
-        logging.warning("a batch of %d failed, its images follow one by one", len(images))
-        for image in images:
-            yield from segment([image], network)
+        else:
+            logging.warning("a batch of %d failed, its images follow one by one", len(images))
+            for image in images:
+                yield from segment([image], network)
         return
     for image, probability in pairs:
         if np.isfinite(probability).all():
-            yield Prediction(image.key, image.mask, probability, image.size, image.truth)
+            yield Prediction(
+                image.key, image.mask, probability, image.size, image.truth, image.content
+            )
         else:
             error = BadImage("not_finite", "the network's map holds values that are no numbers")
             yield Failure.of(image.key, "segment", error)
@@ -117,11 +136,7 @@ class _Segment(beam.DoFn):
             yield from self._flush()
 
     def finish_bundle(self):
-        for result in self._flush() if self.waiting else ():
-            if isinstance(result, TaggedOutput):
-                yield TaggedOutput(result.tag, GlobalWindows.windowed_value(result.value))
-            else:
-                yield GlobalWindows.windowed_value(result)
+        yield from map(in_window, self._flush() if self.waiting else ())
 
     def _flush(self) -> Iterable:
         batch, self.waiting = self.waiting, []

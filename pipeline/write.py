@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import io
 import json
-import time
-import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import AsSingleton
 from PIL import Image
 
+from pipeline.ahead import CORES, InThreads, room_for
 from pipeline.job import SUMMARY
-from pipeline.records import Failure, MetricsRow, Prediction
+from pipeline.records import TAGS, Failure, MetricsRow, Prediction
 from pipeline.score import score
+from pipeline.storage import OutputLost, write_file
 from pipeline.summary import DatasetStatistics
 
 # Level 6 takes three times as long as level 1 for files that are a fifth smaller.
 PNG_LEVEL = 1
+# About so many in a file of rows: as many as a worker may sort in memory.
+LINES = 50_000
 
 
 def full_size_mask(
@@ -53,22 +54,6 @@ def encode_mask(mask: np.ndarray, binary: bool) -> bytes:
     return buffer.getvalue()
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Writes a file on any Beam filesystem, so that no part of it is ever seen under its name."""
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        with FileSystems.create(
-            temporary, "application/octet-stream", compression_type="uncompressed"
-        ) as file:
-            file.write(data)
-        FileSystems.rename([temporary], [path])
-    except Exception:
-        # Nothing may be there to delete; [ would be read as a pattern.
-        with contextlib.suppress(Exception):
-            FileSystems.delete([temporary.replace("[", "[[]")])
-        raise
-
-
 class WriteMasks(beam.PTransform):
     """``Prediction`` to a mask on storage and a ``MetricsRow``; failures under ``"failures"``.
 
@@ -84,47 +69,73 @@ class WriteMasks(beam.PTransform):
 
     def expand(self, predictions):
         """Writes and scores each prediction by itself."""
-        written = beam.ParDo(_Write(self.output, self.threshold))
+        function = functools.partial(write_mask, output=self.output, threshold=self.threshold)
+        written = beam.ParDo(InThreads(function, CORES, TAGS, "write", "written"))
         return predictions | written.with_outputs("failures", main="rows")
 
 
-class _Write(beam.DoFn):
-    def __init__(self, output: str, threshold: float | None):
-        self.output = output
-        self.threshold = threshold
-        self.seconds = Metrics.distribution("images", "write_microseconds")
-
-    def process(self, prediction: Prediction) -> Iterator[MetricsRow]:
-        stage, start = "write", time.perf_counter()
-        try:
-            mask = full_size_mask(prediction.probability, prediction.size, self.threshold)
-            encoded = encode_mask(mask, binary=self.threshold is not None)
-            write_file(FileSystems.join(self.output, prediction.mask), encoded)
-            self.seconds.update(int(1e6 * (time.perf_counter() - start)))
+def write_mask(
+    prediction: Prediction, output: str, threshold: float | None
+) -> Iterator[MetricsRow | Failure]:
+    """Writes a mask at its image's size, and scores it."""
+    stage = "write"
+    try:
+        width, height = prediction.size
+        with room_for(width * height):
+            mask = full_size_mask(prediction.probability, prediction.size, threshold)
+            encoded = encode_mask(mask, binary=threshold is not None)
+            write_file(output, prediction.mask, encoded)
             stage = "score"
-            yield score(prediction.key, prediction.mask, mask, prediction.truth)
-        except Exception as error:
-            yield TaggedOutput("failures", Failure.of(prediction.key, stage, error))
+            yield score(prediction, mask)
+    except OutputLost:
+        raise
+    except Exception as error:
+        yield Failure.of(prediction.key, stage, error)
 
 
 class WriteLines(beam.PTransform):
-    """Records with ``to_json`` to files of one line each.
+    """Records with ``key`` and ``to_json`` to files of one line each, in the order of their keys.
+
+    What is written depends on the records alone, not on how a runner groups them.
 
     Args:
-        prefix: Path of the files, up to their numbers.
+        output: The output folder.
+        name: Name of the folder below it and of the files in it, up to their numbers.
     """
 
-    def __init__(self, prefix: str):
+    def __init__(self, output: str, name: str):
         super().__init__()
-        self.prefix = prefix
+        self.output = output
+        self.name = name
 
     def expand(self, records):
         """Writes at least one file, an empty one for no records."""
+        lines = records | "Line" >> beam.Map(lambda record: (record.key, record.to_json()))
+        files = lines | beam.combiners.Count.Globally() | beam.Map(_file_count)
+        # Each file has a seed, so that one without a line is written, too.
+        seeds = files | "Seed" >> beam.FlatMap(lambda count: [(n, None) for n in range(count)])
+        placed = lines | "Place" >> beam.Map(_place, AsSingleton(files))
         return (
-            records
-            | beam.Map(lambda record: record.to_json())
-            | beam.io.WriteToText(self.prefix, file_name_suffix=".jsonl")
+            (seeds, placed)
+            | beam.Flatten()
+            | beam.GroupByKey()
+            | "Write" >> beam.Map(_write_lines, AsSingleton(files), self.output, self.name)
         )
+
+
+def _file_count(lines: int) -> int:
+    return max(1, -(-lines // LINES))
+
+
+def _place(line: tuple[str, str], files: int) -> tuple[int, tuple[str, str]]:
+    return zlib.crc32(line[0].encode(errors="surrogatepass")) % files, line
+
+
+def _write_lines(group: tuple, files: int, output: str, name: str) -> None:
+    number, lines = group
+    text = "".join(f"{line}\n" for _, line in sorted(filter(None, lines)))
+    path = f"{name}/{name}-{number:05d}-of-{files:05d}.jsonl"
+    write_file(output, path, text.encode())
 
 
 def write_summary(
@@ -148,4 +159,4 @@ def write_summary(
         "bad_truths": bad_truths,
         **values,
     }
-    write_file(FileSystems.join(output, SUMMARY), json.dumps(summary, indent=2).encode() + b"\n")
+    write_file(output, SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")

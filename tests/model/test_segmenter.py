@@ -1,6 +1,9 @@
 import gc
 import io
+import subprocess
+import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -11,9 +14,10 @@ from PIL import Image
 
 from model.basnet import BASNet
 from model.load import load_model
-from model.segmenter import Segmenter
+from model.segmenter import Segmenter, out_of_memory
 
-SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "pipeline" / "sample"
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,68 @@ def test_its_graph_is_made_once(images):
     for count in (3, 1, 2, 3):
         segmenter(images[:count])
     assert Counting.calls == 1
+
+
+def test_more_images_than_a_batch_are_segmented_in_several(mini, images):
+    segmenter, together = Segmenter(mini, 64, 2), Segmenter(mini, 64, 3)(images)
+    np.testing.assert_allclose(segmenter(images), together, atol=1e-6)
+
+
+def test_halves_until_it_runs_on_one_image_at_once(images):
+    segmenter = Segmenter(model(lambda image: conv()(Counting()(image))), 64, 3, tta="flip")
+    expected, Counting.calls = segmenter(images), 0
+    assert segmenter.halve(3) and segmenter.batch_size == 1
+    for _ in range(2):
+        np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+    assert Counting.calls == 1  # One graph, for one image.
+    assert not segmenter.halve(1) and segmenter.batch_size == 1
+
+
+def test_halves_once_for_all_threads_that_ran_out_of_memory(mini):
+    segmenter = Segmenter(mini, 64, 8)
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(segmenter.halve, [8] * 8))
+    assert segmenter.batch_size == 4
+
+
+# Linux gives a process no more than a limit, which Python alone would not reach.
+OUT_OF_MEMORY = """
+import resource
+import keras, numpy as np
+from pathlib import Path
+from model.segmenter import Segmenter, out_of_memory
+
+image = keras.Input((64, 64, 3))
+x = keras.layers.UpSampling2D(45)(keras.layers.Rescaling(1 / 255)(image))  # 95 MiB an image
+x = keras.layers.MaxPooling2D(45)(x)
+network = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid")(x))
+images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+segmenter, expected = Segmenter(network, 64, 8), Segmenter(network, 64, 1)(images)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 640 * 2**20,) * 2)
+try:
+    segmenter(images)
+except Exception as error:
+    assert out_of_memory(error), error
+    segmenter.halve(8)
+    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+    print("at once:", segmenter.batch_size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_after_running_out_of_memory_half_the_images_at_once_do():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "at once: 4\n", done.stderr
+
+
+def test_knows_what_running_out_of_memory_is():
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert out_of_memory(exhausted) and out_of_memory(MemoryError())
+    invalid = tf.errors.InvalidArgumentError(None, None, "shapes must be equal")
+    assert not out_of_memory(invalid) and not out_of_memory(ValueError("OOM"))
 
 
 def test_keeps_one_copy_of_the_weights():

@@ -18,6 +18,7 @@ from model.basnet import BASNet
 from pipeline.build import build
 from pipeline.decode import decode_mask
 from pipeline.job import Job
+from pipeline.journal import start
 from pipeline.metrics import compare, describe_mask
 
 SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
@@ -25,6 +26,7 @@ SIZE, BATCH = 64, 4
 
 
 def run(job):
+    start(job)
     pipeline = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([]))
     build(pipeline, job)
     result = pipeline.run()
@@ -181,7 +183,8 @@ def test_summary_is_the_mean_of_the_rows(output):
 
 def test_counts_what_it_did(output):
     _, metrics = output
-    assert counters(metrics) == {"images/read": 11, "images/decoded": 11, "images/segmented": 11}
+    stages = ("read", "decoded", "segmented", "written")
+    assert counters(metrics) == {f"images/{stage}": 11 for stage in stages}
     distributions = {d.key.metric.name: d.committed for d in metrics.query()["distributions"]}
     assert distributions["decode_microseconds"].count == 11
     assert distributions["write_microseconds"].count == 11

@@ -11,9 +11,11 @@ from apache_beam.io.filesystem import FileMetadata, FileSystem
 
 from model import presets
 from pipeline import check as flags
-from pipeline.check import check, clear_output
-from pipeline.job import Job
+from pipeline.check import check
+from pipeline.job import OUTPUTS, Job
+from pipeline.model_file import content_of_model
 from pipeline.options import UsageError, parse
+from pipeline.storage import clear
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,7 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     # Whether the repository has them yet is another test's matter.
     monkeypatch.setattr(flags, "SAMPLE", str(tmp_path / "in"))
     return tmp_path
@@ -51,6 +54,9 @@ def test_every_flag_has_a_default(folder):
         tta="none",
         precision="float32",
         threshold=None,
+        model_content=content_of_model("basnet_mini"),
+        read_timeout=60,
+        resume=False,
     )
     assert parse([]).max_failure_rate == 0.1
     assert parse([]).overwrite is False
@@ -80,6 +86,7 @@ def test_flags_become_the_job(folder):
         tta="flip",
         precision="auto",
         threshold=0.25,
+        model_content=content_of_model("net.keras"),
     )
 
 
@@ -237,16 +244,16 @@ def test_overwriting_removes_what_a_job_wrote_and_nothing_else(folder, output):
     lay(root, "notes.txt", "masks.txt", "mine/masks/a.png", "summary.json.bak")
     assert job("--output", output, "--overwrite").output == output
     assert (root / "summary.json").exists()  # checking alone removes nothing
-    clear_output(output)
+    clear(output, OUTPUTS)
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     assert left == ["masks.txt", "mine/masks/a.png", "notes.txt", "summary.json.bak"]
     assert not (root / "masks").exists()
 
 
 def test_clearing_what_is_not_there_is_no_error(folder):
-    clear_output("nothing")
+    clear("nothing", OUTPUTS)
     lay(folder / "out", "summary.json")
-    clear_output("out")
+    clear("out", OUTPUTS)
     assert not (folder / "out" / "summary.json").exists()
 
 
@@ -289,10 +296,19 @@ class ObjectStore(FileSystem):
     def open(self, path, *_, **__):
         return io.BytesIO(self.content)
 
+    def create(self, path, *_, **__):
+        self.files.add(path)
+        return io.BytesIO()
+
+    def rename(self, sources, targets):
+        for source, target in zip(sources, targets, strict=True):
+            self.files.remove(source)
+            self.files.add(target)
+
     def _none(self, *_, **__):
         raise NotImplementedError
 
-    split = mkdirs = create = copy = rename = size = last_updated = checksum = _none
+    split = mkdirs = copy = size = last_updated = checksum = _none
 
 
 @pytest.mark.parametrize("output", ["store://bucket/out", "store://bucket/out [1]/"])
@@ -304,7 +320,7 @@ def test_overwriting_on_an_object_store_removes_the_same(output, monkeypatch):
     assert "not empty" in refused("--output", output)
     assert job("--output", output, "--overwrite").output == output
     assert "--overwrite" in refused("--input", f"{root}/masks", "--output", output, "--overwrite")
-    clear_output(output)
+    clear(output, OUTPUTS)
     assert ObjectStore.files == kept
 
 

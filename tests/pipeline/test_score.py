@@ -26,19 +26,24 @@ def pair(seed, shape=(6, 9)):
     return rng.integers(0, 256, shape, dtype=np.uint8), rng.random(shape) < 0.4
 
 
+def row_of(key, mask, prediction, truth):
+    return score(ImageRecord(key, mask, b"", truth, "c"), prediction)
+
+
 def test_with_truth_a_row_holds_both_sets_of_figures_and_the_curves():
     prediction, truth = pair(0)
-    row = score("a.jpg", "masks/a.png", prediction, png(truth))
+    row = row_of("a.jpg", "masks/a.png", prediction, png(truth))
     expected = compare(prediction, truth)
     assert row.values == {**describe_mask(prediction), **expected.values}
     np.testing.assert_array_equal(row.f_curve, expected.f_curve)
     np.testing.assert_array_equal(row.e_curve, expected.e_curve)
     assert (row.key, row.mask, row.size, row.status) == ("a.jpg", "masks/a.png", (9, 6), "ok")
+    assert row.content == "c"
 
 
 def test_without_truth_a_row_holds_the_description_only():
     prediction, _ = pair(1)
-    row = score("a", "m", prediction, None)
+    row = row_of("a", "m", prediction, None)
     assert row.values == describe_mask(prediction)
     assert row.status == "ok" and row.f_curve is None and row.e_curve is None
 
@@ -54,7 +59,7 @@ def test_without_truth_a_row_holds_the_description_only():
 )
 def test_a_truth_that_cannot_be_used_leaves_a_row_that_says_why(truth, reason):
     prediction, _ = pair(2)
-    row = score("a", "m", prediction, truth)
+    row = row_of("a", "m", prediction, truth)
     assert row.status == "bad_truth"
     error = row.values["truth_error"]
     assert error.startswith(f"{reason}: ") and len(error) > len(reason) + 5
@@ -101,10 +106,10 @@ def test_a_truth_that_breaks_the_metrics_costs_the_row_only_their_figures(monkey
 
     monkeypatch.setattr("pipeline.score.compare", compare_or_die)
     prediction, truth = pair(5)
-    row = score("a", "m", prediction, png(truth))
+    row = row_of("a", "m", prediction, png(truth))
     assert row.status == "bad_truth"
     assert row.values == {
-        **score("a", "m", prediction, None).values,
+        **row_of("a", "m", prediction, None).values,
         "truth_error": "ArithmeticError: no number",
     }
 
@@ -130,8 +135,8 @@ def test_an_image_that_breaks_the_description_is_one_failure(monkeypatch):
 
 
 def test_merging_in_any_bundles_equals_adding_the_rows_one_by_one():
-    rows = [score(str(n), "m", pair(n)[0], png(pair(n)[1]) if n % 3 else None) for n in range(9)]
-    rows.append(score("bad", "m", pair(20)[0], b"text"))
+    rows = [row_of(str(n), "m", pair(n)[0], png(pair(n)[1]) if n % 3 else None) for n in range(9)]
+    rows.append(row_of("bad", "m", pair(20)[0], b"text"))
     expected = DatasetStatistics.empty()
     for row in rows:
         expected = expected.add_row(row.values, row.f_curve, row.e_curve)

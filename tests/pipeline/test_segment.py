@@ -29,6 +29,10 @@ class Network:
     loaded = 0
     batches: list[int] = []  # noqa: RUF012 - shared by design, so that it is seen from outside
     lock = threading.Lock()
+    batch_size = 8
+
+    def halve(self, tried):
+        return False
 
     @classmethod
     def load(cls):
@@ -88,18 +92,54 @@ def test_a_batch_that_fails_loses_only_the_images_that_fail_alone(bad):
             np.testing.assert_allclose(one.probability, alone, rtol=1e-5)
 
 
-def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images():
-    found = list(segment([image(0), image(1)], lambda images: np.zeros((0, 4, 4), np.float32)))
+class Small(Network):
+    """Has memory for so many images at once."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def __call__(self, images):
+        if min(len(images), self.batch_size) > self.room:
+            self.batches.append(len(images))
+            raise MemoryError("too many at once")
+        return super().__call__(images)
+
+    def halve(self, tried):
+        self.batch_size = max(1, tried // 2)
+        return self.batch_size < tried
+
+
+@pytest.mark.parametrize(("room", "left"), [(8, 8), (5, 4), (1, 1)])
+def test_a_batch_that_is_out_of_memory_is_tried_in_halves_from_then_on(room, left):
+    images, network = [image(number) for number in range(8)], Small(room)
+    for _ in range(2):
+        assert [type(one) for one in segment(images, network)] == [Prediction] * 8
+        assert network.batch_size == left
+    tries = {8: 1, 4: 2, 1: 4}[left]
+    assert Network.batches == [8] * (tries + 1)
+
+
+def test_an_image_that_memory_does_not_suffice_for_is_a_failure_of_its_own():
+    found = list(segment([image(number) for number in range(3)], Small(0)))
+    assert [(one.key, one.reason) for one in found] == [
+        (f"{number}.jpg", "MemoryError") for number in range(3)
+    ]
+
+
+def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypatch):
+    monkeypatch.setattr(Network, "__call__", lambda *_: np.zeros((0, 4, 4), np.float32))
+    found = list(segment([image(0), image(1)], Network()))
     assert [type(one) for one in found] == [Failure, Failure]
 
 
-def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone():
-    def network(images):
+def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone(monkeypatch):
+    def maps_of(_, images):
         maps = np.full((len(images), 4, 4), 0.5, np.float32)
         maps[1, 2, 3] = np.nan
         return maps
 
-    found = list(segment([image(0), image(1), image(2)], network))
+    monkeypatch.setattr(Network, "__call__", maps_of)
+    found = list(segment([image(0), image(1), image(2)], Network()))
     assert [type(one) for one in found] == [Prediction, Failure, Prediction]
     assert (found[1].key, found[1].reason) == ("1.jpg", "not_finite")
 
@@ -148,4 +188,4 @@ def test_the_network_is_loaded_once_per_process():
 
 def test_a_model_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="no file '.*none.keras'"):
-        load_network(str(tmp_path / "none.keras"), 32, 1)
+        load_network(str(tmp_path / "none.keras"), "", 32, 1)

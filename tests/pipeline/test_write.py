@@ -2,13 +2,11 @@
 
 import io
 import json
-import os
 from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
@@ -20,7 +18,6 @@ from pipeline.write import (
     WriteMasks,
     encode_mask,
     full_size_mask,
-    write_file,
     write_summary,
 )
 
@@ -108,81 +105,10 @@ def test_an_encoded_mask_comes_back_as_it_was(shape):
     np.testing.assert_array_equal(np.asarray(image.convert("L")), binary)
 
 
-# Files
-
-
 def files_below(folder):
     return sorted(
         str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()
     )
-
-
-@pytest.mark.parametrize("name", ["a.png", "new/folder/a.png", "a [1].png", "b.gz", "c.bz2"])
-def test_a_file_is_written_as_it_is_and_alone(tmp_path, name):
-    data = os.urandom(1000)
-    write_file(f"{tmp_path}/{name}", data)
-    assert files_below(tmp_path) == [name]
-    assert (tmp_path / name).read_bytes() == data
-
-
-def test_a_file_that_is_there_is_replaced(tmp_path):
-    write_file(f"{tmp_path}/a", b"old and longer")
-    write_file(f"{tmp_path}/a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert files_below(tmp_path) == ["a"]
-
-
-class Full(io.RawIOBase):
-    """A file on a full disk, of which half a write succeeds."""
-
-    def __init__(self, file):
-        self.file = file
-
-    def write(self, data):
-        self.file.write(data[: len(data) // 2])
-        raise OSError("no space left")
-
-    def close(self):
-        self.file.close()
-        super().close()
-
-
-@pytest.mark.parametrize("name", ["a.png", "a [1].png", "b [x]/a.png"])
-@pytest.mark.parametrize("failing", ["write", "rename"])
-@pytest.mark.parametrize("existing", [False, True])
-def test_a_write_that_fails_leaves_no_trace(tmp_path, monkeypatch, name, failing, existing):
-    if existing:
-        write_file(f"{tmp_path}/{name}", b"old")
-    if failing == "write":
-        create = FileSystems.create
-        monkeypatch.setattr(
-            FileSystems, "create", lambda *args, **options: Full(create(*args, **options))
-        )
-    else:
-
-        def rename(*_):
-            raise OSError("no space left")
-
-        monkeypatch.setattr(FileSystems, "rename", rename)
-    with pytest.raises(OSError, match="no space left"):
-        write_file(f"{tmp_path}/{name}", b"new data")
-    assert files_below(tmp_path) == ([name] if existing else [])
-    assert not existing or (tmp_path / name).read_bytes() == b"old"
-
-
-def test_nobody_sees_a_part_of_a_file_under_its_name(tmp_path, monkeypatch):
-    seen = []
-    create = FileSystems.create
-
-    def spy(path, *args, **options):
-        seen.append(path)
-        return create(path, *args, **options)
-
-    monkeypatch.setattr(FileSystems, "create", spy)
-    write_file(f"{tmp_path}/a", b"x")
-    write_file(f"{tmp_path}/a", b"x")
-    assert f"{tmp_path}/a" not in seen
-    assert len(set(seen)) == 2
 
 
 # Stages
@@ -239,9 +165,9 @@ def test_lines_hold_every_record_once(tmp_path):
     rows = [MetricsRow(f"{n}\n", "m", (1, 2), "ok", {"n": n}) for n in range(20)]
     failures = [Failure("a", "read", "b", "c")]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        pipeline | "A" >> beam.Create(rows) | "B" >> WriteLines(f"{tmp_path}/metrics/metrics")
-        pipeline | "C" >> beam.Create(failures) | "D" >> WriteLines(f"{tmp_path}/failures/f")
-        pipeline | "E" >> beam.Create([]) | "F" >> WriteLines(f"{tmp_path}/none/none")
+        pipeline | "A" >> beam.Create(rows) | "B" >> WriteLines(str(tmp_path), "metrics")
+        pipeline | "C" >> beam.Create(failures) | "D" >> WriteLines(str(tmp_path), "failures")
+        pipeline | "E" >> beam.Create([]) | "F" >> WriteLines(str(tmp_path), "none")
     lines = [
         json.loads(line)
         for path in (tmp_path / "metrics").glob("metrics-*-of-*.jsonl")
@@ -249,7 +175,7 @@ def test_lines_hold_every_record_once(tmp_path):
     ]
     assert sorted(line["n"] for line in lines) == list(range(20))
     assert {line["key"] for line in lines} == {row.key for row in rows}
-    (path,) = (tmp_path / "failures").glob("f-*.jsonl")
+    (path,) = (tmp_path / "failures").glob("failures-*.jsonl")
     assert path.read_text() == failures[0].to_json() + "\n"
     (path,) = (tmp_path / "none").glob("none-*.jsonl")
     assert path.read_text() == ""

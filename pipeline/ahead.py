@@ -1,0 +1,174 @@
+"""Work done ahead in threads, so that storage, decoding, network and encoding overlap.
+
+Beam calls the stages of a bundle one after the other in one thread. A stage that runs its function
+in threads of its own, a few elements ahead, hides what it waits for, and uses the other cores while
+the network runs: Pillow and NumPy let go of Python's lock where they work long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+
+CORES = os.cpu_count() or 1
+# Of images larger than this a process holds one at full size, not one in every thread.
+LARGE_PIXELS = 16_000_000
+
+_large = threading.Lock()
+
+
+@contextlib.contextmanager
+def room_for(pixels: int) -> Iterator[None]:
+    """Inside, an image of so many pixels may be held at full size; a large one waits for others."""
+    with _large if pixels > LARGE_PIXELS else contextlib.nullcontext():
+        yield
+
+
+class TimedOut(Exception):
+    """A thread has brought nothing for too long."""
+
+    reason = "timed_out"
+
+
+class Task:
+    """The results of a function of one element, made in a thread of its own.
+
+    The thread is a daemon: nothing can end a read that hangs, but it must not keep a process alive.
+
+    Args:
+        function: From the element to its results, made one after the other.
+        element: What it is called with.
+    """
+
+    def __init__(self, function: Callable[[object], Iterable], element: object):
+        self.element = element
+        self.seconds = 0.0
+        self._abandoned = False
+        # Two: one to be taken, one that is ready. More would hold more images in memory.
+        self._results: queue.Queue = queue.Queue(maxsize=2)
+        threading.Thread(target=self._run, args=(function,), daemon=True).start()
+
+    def results(self, timeout: float | None = None) -> Iterator:
+        """The results in their order, as they are made.
+
+        Args:
+            timeout: Seconds to wait for each; None for ever.
+
+        Raises:
+            TimedOut: One did not come in time; the thread is left to itself.
+            Exception: What the function raised.
+        """
+        while True:
+            try:
+                result, error = self._results.get(timeout=timeout)
+            except queue.Empty:
+                self._abandoned = True
+                raise TimedOut(f"nothing came for {timeout:g} seconds") from None
+            if error is not None:
+                raise error
+            if result is _END:
+                return
+            yield result
+
+    def _run(self, function: Callable[[object], Iterable]) -> None:
+        start = time.perf_counter()
+        try:
+            for result in function(self.element):
+                self.seconds += time.perf_counter() - start
+                if self._abandoned:
+                    return
+                self._results.put((result, None))
+                start = time.perf_counter()
+        except BaseException as error:
+            self._results.put((None, error))
+            return
+        self.seconds += time.perf_counter() - start
+        self._results.put((_END, None))
+
+
+_END = object()
+
+
+class InThreads(beam.DoFn):
+    """Calls a function on elements, a few at once, and yields the results in the elements' order.
+
+    Args:
+        function: From an element to its results. It may take side inputs as further arguments.
+        at_once: Most elements that are worked on at once.
+        tags: Types of results that go to a tagged output, to the tag's name.
+        name: Of the time that an element took, a distribution ``images/<name>_microseconds``.
+        counts: Of the counter ``images/<counts>`` of results without a tag, or None.
+        timeout: Seconds that each result may take, None for ever.
+        on_timeout: From an element and the number of its results to what comes instead of the rest.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Iterable],
+        at_once: int,
+        tags: dict[type, str],
+        name: str,
+        counts: str | None = None,
+        timeout: float | None = None,
+        on_timeout: Callable[[object, int, TimedOut], Iterable] | None = None,
+    ):
+        self.function = function
+        self.at_once = at_once
+        self.tags = tags
+        self.timeout = timeout
+        self.on_timeout = on_timeout
+        self.microseconds = Metrics.distribution("images", f"{name}_microseconds")
+        self.counter = Metrics.counter("images", counts) if counts else None
+
+    def start_bundle(self):
+        """Begins without tasks."""
+        self.tasks: deque[Task] = deque()
+
+    def process(self, element, *side_inputs):
+        """Starts on an element, and yields the results of the one that was started first."""
+        self.tasks.append(Task(lambda one: self.function(one, *side_inputs), element))
+        if len(self.tasks) > self.at_once:
+            yield from self._oldest()
+
+    def finish_bundle(self):
+        """Yields the results of the elements that are left."""
+        while self.tasks:
+            for result in self._oldest():
+                yield in_window(result)
+
+    def _oldest(self) -> Iterator:
+        task, count = self.tasks.popleft(), 0
+        try:
+            for result in task.results(self.timeout):
+                count += 1
+                yield self._tagged(result)
+        except TimedOut as error:
+            for result in self.on_timeout(task.element, count, error):
+                yield self._tagged(result)
+        # Beam counts in its own threads only.
+        self.microseconds.update(int(1e6 * task.seconds))
+
+    def _tagged(self, result):
+        tag = self.tags.get(type(result))
+        if tag is not None:
+            return TaggedOutput(tag, result)
+        if self.counter is not None:
+            self.counter.inc()
+        return result
+
+
+def in_window(result):
+    """What ``finish_bundle`` has to yield for a result or a tagged one."""
+    if isinstance(result, TaggedOutput):
+        return TaggedOutput(result.tag, GlobalWindows.windowed_value(result.value))
+    return GlobalWindows.windowed_value(result)

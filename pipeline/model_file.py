@@ -1,0 +1,89 @@
+"""Model files on any Beam filesystem: what they hold, and a local copy that is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from apache_beam.io.filesystems import FileSystems
+
+from model.presets import PRESETS
+
+_PART = 1 << 20
+
+
+def content_of_model(model: str) -> str:
+    """32 hex digits that change when the weights of a preset or a file do.
+
+    Args:
+        model: A preset with weights, or a file on any Beam filesystem.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if model in PRESETS:
+        return _digest(PRESETS[model].weights)
+    if FileSystems.get_scheme(model) is None:
+        return _digest(model)
+    return _download(model).parent.name
+
+
+def local_copy(model: str, content: str) -> str:
+    """Path of a model file on this machine; a remote one is downloaded once a machine.
+
+    Args:
+        model: A file on any Beam filesystem.
+        content: What ``content_of_model`` said of it when the job began.
+
+    Raises:
+        ValueError: It is another file by now.
+        OSError: It cannot be read.
+    """
+    if FileSystems.get_scheme(model) is None:
+        return model
+    cached = _cache() / content / _name(model)
+    # Looked into again: a cache is a place where others may write.
+    if cached.is_file() and _digest(cached) == content:
+        return str(cached)
+    downloaded = _download(model)
+    if content and downloaded.parent.name != content:
+        raise ValueError(f"{model!r} is not what it was when the job began")
+    return str(downloaded)
+
+
+def _download(model: str) -> Path:
+    folder = _cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.blake2b(digest_size=16)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as target:
+        try:
+            with FileSystems.open(model, compression_type="uncompressed") as source:
+                while part := source.read(_PART):
+                    digest.update(part)
+                    target.write(part)
+        except BaseException:
+            os.unlink(target.name)
+            raise
+    path = folder / digest.hexdigest() / _name(model)
+    path.parent.mkdir(exist_ok=True)
+    os.replace(target.name, path)
+    return path
+
+
+def _digest(path: str | Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while part := file.read(_PART):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "basnet-annotator"
+
+
+def _name(model: str) -> str:
+    return model.rsplit("/", 1)[-1]

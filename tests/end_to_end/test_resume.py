@@ -1,0 +1,239 @@
+"""A job that is killed, or whose storage fails, ends as if nothing had happened."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
+FLAKY = Path(__file__).with_name("flaky_storage.py")
+SIZE = "--image_size=64"
+
+
+def start(*flags, cwd, script=SCRIPT, **environment):
+    """The command in a process group of its own, so that its workers can be killed with it."""
+    return subprocess.Popen(
+        [sys.executable, str(script), *map(str, flags)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(*flags, **options):
+    process = start(*flags, **options)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def kill(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def files(output):
+    """All that a job leaves but its journal, by name."""
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in sorted(Path(output).rglob("*"))
+        if path.is_file() and "journal" not in path.relative_to(output).parts
+    }
+
+
+def journaled(output):
+    return sum(len(path.read_text().splitlines()) for path in Path(output).glob("journal/*.jsonl"))
+
+
+def photos(folder, count):
+    """Photos, half of them with a truth, and one that is none."""
+    rng = np.random.default_rng(0)
+    (folder / "in").mkdir()
+    (folder / "truth").mkdir()
+    for number in range(count):
+        small = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        photo = Image.fromarray(small).resize((150, 120), Image.Resampling.BICUBIC)
+        photo.save(folder / "in" / f"{number}.jpg")
+        if number % 2:
+            photo.convert("L").point(lambda value: 255 * (value > 128)).save(
+                folder / "truth" / f"{number}.png"
+            )
+    (folder / "in" / "text.jpg").write_text("not an image")
+
+
+FLAGS = ("--input=in", "--truth=truth", SIZE)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """150 photos and what an uninterrupted run makes of them."""
+    folder = tmp_path_factory.mktemp("few")
+    photos(folder, 150)
+    status, out, err = run(*FLAGS, "--output=whole", cwd=folder)
+    assert status == 0 and out.startswith("151 images, 1 failures"), err
+    return folder
+
+
+def kill_after(process, output, rows):
+    """Kills a run once its journal holds so many rows; whether it still ran."""
+    while journaled(output) < rows and process.poll() is None:
+        time.sleep(0.02)
+    running = process.poll() is None
+    kill(process)
+    return running
+
+
+def test_a_killed_run_that_is_resumed_leaves_what_a_whole_one_leaves(few):
+    expected = files(few / "whole")
+    output = few / "killed"
+    assert kill_after(start(*FLAGS, "--output=killed", cwd=few), output, 1)
+    rows = journaled(output)
+    assert 0 < rows < 150 and "summary.json" not in files(output)
+
+    # Without a word about what is there, nothing is done to it.
+    status, _, err = run(*FLAGS, "--output=killed", cwd=few)
+    assert status == 2 and "add --resume to go on" in err
+    status, out, _ = run(*FLAGS, "--output=killed", "--resume", "--plan", cwd=few)
+    assert status == 0 and f"goes on; {rows} images are finished" in out
+    assert journaled(output) == rows
+
+    status, out, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
+    assert status == 0 and out.startswith("151 images, 1 failures"), err
+    assert files(output) == expected
+    # What was finished was not done again.
+    assert journaled(output) == 150
+
+
+def test_what_changed_is_done_again_and_the_rest_is_kept(few):
+    output = few / "killed"
+    before, rows = files(output), journaled(output)
+    photo = few / "in" / "7.jpg"
+    old = photo.read_bytes()
+    try:
+        photo.write_bytes((few / "in" / "8.jpg").read_bytes())
+        (output / "masks" / "9.png").unlink()
+        status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
+    finally:
+        photo.write_bytes(old)
+    assert status == 0 and journaled(output) == rows + 2, err
+    after = files(output)
+    assert after["masks/7.png"] == after["masks/8.png"] != before["masks/7.png"]
+    same = {name for name in before if name.startswith("masks/")} - {"masks/7.png"}
+    assert all(after[name] == before[name] for name in same)
+
+
+def test_another_threshold_makes_all_stale_and_says_so(few):
+    again = (*FLAGS, "--output=killed", "--resume", "--threshold=0.5")
+    status, out, _ = run(*again, "--plan", cwd=few)
+    assert status == 0 and "150 finished images are stale" in out
+    assert "threshold was None, is 0.5" in out
+    status, out, err = run(*again, cwd=few)
+    assert status == 0 and "threshold was None, is 0.5: what was finished is done again" in err
+    assert out.startswith("151 images, 1 failures")
+    assert Image.open(few / "killed" / "masks" / "1.png").mode == "1"
+    assert journaled(few / "killed") == 150
+
+
+def test_a_folder_without_a_journal_is_not_resumed(few):
+    (few / "mine").mkdir()
+    (few / "mine" / "notes.txt").write_text("mine")
+    status, _, err = run(*FLAGS, "--output=mine", "--resume", cwd=few)
+    assert status == 2 and "holds no journal" in err and len(err.splitlines()) == 1
+    assert files(few / "mine") == {"notes.txt": b"mine"}
+
+
+def test_scores_of_existing_masks_are_resumed_too(few):
+    flags = ("--masks=whole/masks/*[13579].png", "--truth=truth", "--output=scores")
+    status, out, err = run(*flags, cwd=few)
+    assert status == 0 and out.startswith("75 images, 0 failures"), err
+    expected = files(few / "scores")
+    for path in (few / "scores" / "journal").glob("*.jsonl"):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(lines[::2]))
+    status, out, err = run(*flags, "--resume", cwd=few)
+    assert status == 0 and out.startswith("75 images, 0 failures"), err
+    assert files(few / "scores") == expected
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
+    photos(tmp_path, 3000)
+    status, _, err = run(*FLAGS, "--output=whole", cwd=tmp_path)
+    assert status == 0, err
+    rng, rows = random.Random(0), 0
+    for _ in range(20):
+        process = start(*FLAGS, "--output=killed", "--resume", cwd=tmp_path)
+        began = rng.random() < 0.2  # Before or while it begins, or some time after.
+        wait = rng.uniform(0, 5) if began else rng.uniform(0, 2)
+        while not began and journaled(tmp_path / "killed") == rows and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(wait)
+        assert process.poll() is None
+        kill(process)
+        assert journaled(tmp_path / "killed") >= rows
+        rows = journaled(tmp_path / "killed")
+        # What has its final name is whole.
+        for mask in (tmp_path / "killed" / "masks").glob("*.png"):
+            assert mask.read_bytes() == (tmp_path / "whole" / "masks" / mask.name).read_bytes()
+    assert 500 < rows < 3000
+    status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=tmp_path)
+    assert status == 0, err
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_ends_the_run_and_nothing_is_lost(tmp_path):
+    photos(tmp_path, 600)
+    workers = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
+    status, _, err = run(*FLAGS, *workers, "--output=whole", cwd=tmp_path)
+    assert status == 0, err
+    for _ in range(3):
+        process = start(*FLAGS, *workers, "--output=killed", "--resume", cwd=tmp_path)
+        rows = journaled(tmp_path / "killed")
+        while journaled(tmp_path / "killed") == rows and process.poll() is None:
+            time.sleep(0.02)
+        listed = subprocess.run(
+            ["pgrep", "-g", str(process.pid), "-f", "python -m apache_beam"],
+            capture_output=True,
+            text=True,
+        )
+        os.kill(int(listed.stdout.split()[-1]), signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1, err
+        last = err.splitlines()[-1]
+        assert last.startswith("run_pipeline.py: the job broke") and "--resume" in last
+    assert 0 < journaled(tmp_path / "killed") < 600
+    status, _, err = run(*FLAGS, *workers, "--output=killed", "--resume", cwd=tmp_path)
+    assert status == 0, err
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    # As would one process have made them.
+    status, _, err = run(*FLAGS, "--output=alone", cwd=tmp_path)
+    assert status == 0 and files(tmp_path / "alone") == files(tmp_path / "whole"), err
+
+
+@pytest.mark.slow
+def test_storage_that_fails_now_and_then_loses_and_doubles_nothing(few):
+    output = few / "flaky"
+    flags = (*FLAGS, f"--output=flaky://{output}", "--resume")
+    broken = 0
+    for seed in range(20):
+        status, _, err = run(*flags, cwd=few, script=FLAKY, FLAKY_SEED=str(seed))
+        if status == 0 and json.loads((output / "summary.json").read_text())["failed"] == 1:
+            break
+        broken += 1
+    else:
+        pytest.fail(err)
+    assert broken, "storage that always works tests nothing"
+    assert files(output) == files(few / "whole")
