@@ -27,7 +27,8 @@ _PARTS = {
     "import TensorFlow and Keras": ["-c", "import tensorflow, keras"],
     "import, load the network, one batch": [
         "-c",
-        "from pipeline.segment import load_network; load_network('basnet_mini', 192, 8).probe()",
+        "from model.load import load_model; from model.segmenter import Segmenter; "
+        "Segmenter(load_model('basnet_mini'), 192, 8).probe()",
     ],
 }
 
