@@ -39,6 +39,19 @@ setup(
         "torch": ["torch>=2.13,<3"],
         # Loads KerasHub's presets; each minor release may rebuild the graph that is copied.
         "hub": ["keras-hub>=0.32,<0.33"],
+        # What benchmarks/ compares with, and its plot.
+        "bench": [
+            # KerasHub's BASNet; each minor release may build another graph.
+            "keras-hub>=0.32,<0.33",
+            # Runs the authors' code.
+            "torch>=2.13,<3",
+            # Draws what was measured.
+            "matplotlib>=3.11,<4",
+            # Beam's TensorFlow handler imports it.
+            "tensorflow-hub>=0.16.1,<0.17",
+            # The last with pkg_resources, which tensorflow-hub imports.
+            "setuptools<82",
+        ],
         "test": [
             "pytest>=9.2,<10",
             # Each release formats a little differently.

@@ -1,0 +1,94 @@
+"""Runs of `run_pipeline.py` and other commands, and what they took."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import CORES
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "run_pipeline.py"
+
+_SUMMARY = re.compile(r"^(\d+) images, (\d+) failures, ([\d.]+) s, ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command took.
+
+    Attributes:
+        wall: Seconds from its start to its end.
+        processor: Seconds of all its threads and of the processes that it waited for, in user
+            and in system mode.
+        peak: Largest resident memory of any of its processes, in MiB. It is at least what the
+            measuring process itself holds, from which the command is forked.
+        text: What it printed.
+    """
+
+    wall: float
+    processor: float
+    peak: float
+    text: str
+
+    @property
+    def idle(self) -> float:
+        """Its wall time relative to that of all cores busy with the same work."""
+        return self.wall / (self.processor / CORES)
+
+
+def run(command: Sequence[str | Path]) -> Usage:
+    """Runs a command in the repository and waits for it.
+
+    Raises:
+        subprocess.CalledProcessError: It failed; what it printed comes with the error.
+    """
+    # A file, as a pipe that is full would make the command wait.
+    with tempfile.TemporaryFile("w+") as text:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=text, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        text.seek(0)
+        printed = text.read()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args, printed)
+    return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, printed)
+
+
+def annotate(photos: Path, output: Path, flags: Iterable[object] = ()) -> Usage:
+    """Runs `run_pipeline.py` on a folder.
+
+    Args:
+        photos: Folder of image files.
+        output: Folder to write to.
+        flags: Further flags.
+
+    Raises:
+        subprocess.CalledProcessError: The job failed.
+        RuntimeError: It left an image without a mask.
+    """
+    command = [sys.executable, SCRIPT, "--input", photos, "--output", output, *map(str, flags)]
+    usage = run(command)
+    images, failures, _ = _summary(usage)
+    if failures or images != len(list(photos.iterdir())):
+        raise RuntimeError(f"not every image has a mask:\n{usage.text}")
+    return usage
+
+
+def reported_seconds(usage: Usage) -> float:
+    """The seconds that the last line of `run_pipeline.py` states."""
+    return _summary(usage)[2]
+
+
+def _summary(usage: Usage) -> tuple[int, int, float]:
+    images, failures, seconds = _SUMMARY.findall(usage.text)[-1]
+    return int(images), int(failures), float(seconds)

@@ -1,0 +1,81 @@
+"""Photos of any size and number, made of the bundled sample's or of those of a folder."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SAMPLE = Path(__file__).parents[1] / "pipeline" / "sample"
+
+# With it a photo of 12 megapixels takes about a quarter of a byte a pixel, as those of cameras do.
+_NOISE = 12
+_QUALITY = 90
+
+
+def source_photos(folder: Path | None = None) -> list[Image.Image]:
+    """Photos to make others of: the bundled sample's eleven, or a folder's first sixteen."""
+    if folder is None:
+        encoded = [io.BytesIO(data) for data in _sample()]
+    else:
+        encoded = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".jpg")[:16]
+    return [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in encoded]
+
+
+def make_photos(
+    target: Path, count: int, megapixels: float, folder: Path | None = None
+) -> list[Path]:
+    """Writes JPEGs; those after the first few are further names of the same files.
+
+    Args:
+        target: Folder to write to; it is made.
+        count: Number of files.
+        megapixels: Size of each, at the shape that its source has.
+        folder: What ``source_photos`` takes.
+
+    Returns:
+        Paths of the files.
+    """
+    target.mkdir(parents=True)
+    paths = [target / f"photo{number:05}.jpg" for number in range(count)]
+    sources = source_photos(folder)
+    rng = np.random.default_rng(0)
+    for path, source in zip(paths, sources, strict=False):
+        scale = (megapixels * 1e6 / (source.width * source.height)) ** 0.5
+        size = (round(source.width * scale), round(source.height * scale))
+        pixels = np.asarray(source.resize(size, Image.Resampling.BICUBIC), np.int16)
+        pixels = pixels + rng.integers(-_NOISE, _NOISE + 1, pixels.shape, dtype=np.int8)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=_QUALITY)
+    for number in range(len(sources), count):
+        os.link(paths[number % len(sources)], paths[number])
+    return paths
+
+
+def _sample() -> list[bytes]:
+    import tensorflow as tf
+
+    shards = sorted(map(str, SAMPLE.glob("*.tfrecord")))
+    examples = (
+        tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(shards)
+    )
+    return [each.features.feature["image/encoded"].bytes_list.value[0] for each in examples]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; see `--help`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.photos", description=__doc__)
+    parser.add_argument("target", type=Path, help="folder to write to")
+    parser.add_argument("--count", type=int, default=11, help="number of photos")
+    parser.add_argument("--megapixels", type=float, default=1.0, help="size of each")
+    parser.add_argument("--photos", type=Path, help="folder of JPEGs to make them of")
+    arguments = parser.parse_args(argv)
+    make_photos(arguments.target, arguments.count, arguments.megapixels, arguments.photos)
+
+
+if __name__ == "__main__":
+    main()

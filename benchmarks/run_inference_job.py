@@ -1,0 +1,76 @@
+"""The same job in the simplest correct form of Beam's RunInference with its TensorFlow handler.
+
+It decodes and writes with the pipeline's own functions, and computes no metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.io import fileio
+from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult, RunInference
+from apache_beam.ml.inference.tensorflow_inference import TFModelHandlerNumpy
+from apache_beam.options.pipeline_options import PipelineOptions
+
+import model.basnet  # noqa: F401  Tells Keras the class that the file holds.
+from pipeline.decode import decode_image
+from pipeline.write import encode_mask, full_size_mask
+
+
+def first_outputs(network, batch, inference_args, model_id) -> Iterator[PredictionResult]:
+    """Takes the first output for each image; the handler's own pairs images with outputs."""
+    maps = network(np.stack(batch), training=False)[0].numpy()
+    for image, found in zip(batch, maps, strict=True):
+        yield PredictionResult(image, found[..., 0], model_id)
+
+
+def decode(file: fileio.ReadableFile, size: int):
+    """Reads a photo: its name and size, and its pixels for the network, float32."""
+    pixels, upright = decode_image(file.read(), size)
+    return (Path(file.metadata.path).stem, upright), pixels.astype(np.float32)
+
+
+def write(element, output: str) -> None:
+    """Writes a mask at the size of its photo."""
+    (name, upright), result = element
+    mask = full_size_mask(result.inference, upright, None)
+    Path(output, f"{name}.png").write_bytes(encode_mask(mask, binary=False))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the job; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run_inference_job", description=__doc__
+    )
+    add = parser.add_argument
+    add("--input", required=True, help="folder of JPEGs")
+    add("--output", required=True, help="folder for the masks; it has to exist")
+    add("--model", required=True, help=".keras file of a network from pixels of 0 to 255")
+    add("--image_size", type=int, default=192, help="side of the square that it takes")
+    add("--batch_size", type=int, default=8, help="number of images that it runs on at once")
+    arguments = parser.parse_args(argv)
+    handler = TFModelHandlerNumpy(
+        arguments.model,
+        inference_fn=first_outputs,
+        min_batch_size=arguments.batch_size,
+        max_batch_size=arguments.batch_size,
+    )
+    # The runner that run_pipeline.py takes.
+    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+        (
+            pipeline
+            | fileio.MatchFiles(os.path.join(arguments.input, "*.jpg"))
+            | fileio.ReadMatches()
+            | beam.Map(decode, arguments.image_size)
+            | RunInference(KeyedModelHandler(handler))
+            | beam.Map(write, arguments.output)
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What commands take, and photos for them."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.jobs import Usage, annotate, reported_seconds, run
+from benchmarks.measure import CORES
+from benchmarks.photos import make_photos
+
+
+def test_processor_seconds_are_those_of_all_threads_and_wall_those_of_the_clock():
+    # Hashing of large data frees the lock: two threads are busy at once where there are two cores.
+    code = """
+import hashlib, resource, threading, time
+data = bytes(1 << 24)
+def work():
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
+        hashlib.sha256(data)
+threads = [threading.Thread(target=work) for _ in range(2)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+time.sleep(0.5)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime)
+"""
+    usage = run([sys.executable, "-c", code])
+    own = float(usage.text)
+    assert own > 0.6
+    assert own <= usage.processor < own + 0.2
+    assert usage.wall > 0.5 + 0.6 / CORES
+    assert usage.idle == pytest.approx(usage.wall * CORES / usage.processor)
+
+
+def test_peak_memory_is_that_of_the_process_even_after_it_was_freed():
+    # What this process has held counts as the command's, too.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    code = f"data = b'x' * ({own + 200} << 20); del data"
+    assert own + 200 < run([sys.executable, "-c", code]).peak < own + 300
+
+
+def test_a_command_that_fails_tells_what_it_printed():
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run([sys.executable, "-c", "print('out'); raise SystemExit(3)"])
+    assert caught.value.returncode == 3
+    assert caught.value.output == "out\n"
+
+
+def test_the_seconds_of_the_last_line_are_found():
+    text = "a notice\n11 images, 0 failures, 7.5 s, 1.5 images/s, output in output\n"
+    assert reported_seconds(Usage(9.0, 12.0, 500.0, text)) == 7.5
+
+
+def test_photos_have_the_size_that_was_asked_for(tmp_path):
+    paths = make_photos(tmp_path / "photos", 13, 0.02)
+    assert sorted((tmp_path / "photos").iterdir()) == paths
+    sizes = [Image.open(path).size for path in paths]
+    assert all(abs(width * height / 0.02e6 - 1) < 0.02 for width, height in sizes)
+    assert len(set(sizes)) > 1
+    # Eleven are there; the others are further names.
+    assert len({os.stat(path).st_ino for path in paths}) == 11
+    assert paths[11].read_bytes() == paths[0].read_bytes()
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+
+
+def test_photos_can_be_made_of_others(tmp_path):
+    Image.new("RGB", (60, 30), (200, 40, 90)).save(tmp_path / "red.jpg")
+    (tmp_path / "notes.txt").write_text("no photo")
+    paths = make_photos(tmp_path / "photos", 2, 0.005, tmp_path)
+    pixels = np.asarray(Image.open(paths[0]), float)
+    assert pixels.shape == (50, 100, 3)
+    np.testing.assert_allclose(pixels.mean((0, 1)), (200, 40, 90), atol=3)
+
+
+def test_a_job_that_leaves_an_image_without_a_mask_is_no_measurement(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "text.jpg").write_text("not an image")
+    with pytest.raises(RuntimeError, match="1 failed: not_an_image"):
+        flags = ["--max_failure_rate", 1]
+        annotate(tmp_path / "photos", tmp_path / "output", flags)
