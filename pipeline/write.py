@@ -20,8 +20,10 @@ from pipeline.score import score
 from pipeline.storage import OutputLost, write_file
 from pipeline.summary import DatasetStatistics
 
-# Level 6 takes three times as long as level 1 for files that are a fifth smaller.
+# Soft masks are long runs of slowly changing bytes. Of 1 megapixel, on average: level 6 takes 26 ms
+# for 83 kB, level 1 takes 9.3 for 115, and looking for nothing but runs 9.0 for 89.
 PNG_LEVEL = 1
+PNG_STRATEGY = zlib.Z_RLE
 # About so many in a file of rows: as many as a worker may sort in memory.
 LINES = 50_000
 
@@ -39,18 +41,23 @@ def full_size_mask(
     Returns:
         uint8 (height, width): probability x 255, or 0 and 255.
     """
-    full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)
-    probabilities = np.asarray(full)
+    # Pillow cuts what is behind the point off when it makes bytes of floats.
+    levels = (
+        probability if threshold is not None else probability * np.float32(255) + np.float32(0.5)
+    )
+    full = Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR)
     if threshold is not None:
-        return np.where(probabilities >= threshold, np.uint8(255), np.uint8(0))
-    return np.rint(probabilities * 255).clip(0, 255).astype(np.uint8)
+        return np.where(np.asarray(full) >= threshold, np.uint8(255), np.uint8(0))
+    return np.asarray(full.convert("L"))
 
 
 def encode_mask(mask: np.ndarray, binary: bool) -> bytes:
     """Encodes a mask, uint8 (H, W), as PNG of 8 bits, or of one bit if it is binary."""
     image = Image.fromarray(mask)
     buffer = io.BytesIO()
-    (image.convert("1") if binary else image).save(buffer, "PNG", compress_level=PNG_LEVEL)
+    (image.convert("1") if binary else image).save(
+        buffer, "PNG", compress_level=PNG_LEVEL, compress_type=PNG_STRATEGY
+    )
     return buffer.getvalue()
 
 
