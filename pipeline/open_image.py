@@ -48,9 +48,10 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# The bound is ours, checked before anything is decoded; Pillow's own only warns at first.
-Image.MAX_IMAGE_PIXELS = None
-# Pillow warns of broken metadata in ever new words, and Python remembers them all.
+# Pillow checks what it allocates while it opens a file, for GIF; it warns first, raises from twice
+# as much on.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+# It warns of broken metadata in ever new words, too, and Python remembers them all.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -96,6 +97,8 @@ def bad_image() -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise BadImage("not_an_image", f"not a {', '.join(FORMATS)} image") from None
+    except Image.DecompressionBombError as error:
+        raise BadImage("too_large", str(error)) from error
     except Exception as error:
         raise BadImage("broken", f"{type(error).__name__}: {error}") from error
 

@@ -285,6 +285,9 @@ def _png_animations():
 def _gifs():
     comment = b"!\xfe" + (b"\xff" + b"c" * 255) * 4000 + b"\0"
     yield "GIF of 4 gigapixels", ".gif", gif(65535, 65535, b"")
+    # Pillow makes room for the whole frame while it opens the file.
+    disposed = gif(4, 4, b"!\xf9\x04\x08\0\0\0\0", frame=(0, 0, 65535, 65535))
+    yield "GIF of 4 gigapixels to be disposed of", ".gif", disposed
     yield "GIF of no size", ".gif", gif(0, 0, b"")
     yield "GIF, frame beyond its screen", ".gif", gif(4, 4, b"", frame=(65535, 65535, 65535, 65535))
     yield "GIF, frame of no size", ".gif", gif(4, 4, b"", frame=(0, 0, 0, 0))
