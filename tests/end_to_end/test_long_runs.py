@@ -1,0 +1,73 @@
+"""Memory, threads and open files of a run do not grow with the number of its images."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """20,000 names of 20 photos, 500 of them apart, and a network of one layer."""
+    folder = tmp_path_factory.mktemp("long")
+    for number in range(20):
+        path = folder / f"{number}.jpg"
+        Image.effect_noise((200, 150), 5 * number).convert("RGB").save(path)
+        for count, name in ((20_000, "many"), (500, "few")):
+            (folder / name).mkdir(exist_ok=True)
+            for copy in range(number, count, 20):
+                os.link(path, folder / name / f"{copy}.jpg")
+    image = keras.Input((32, 32, 3))
+    hidden = keras.layers.Rescaling(1 / 255)(image)
+    keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid")(hidden)).save(
+        folder / "net.keras"
+    )
+    return folder
+
+
+def watch(folder, name):
+    """Runs the job; peak memory in KiB, and the most threads and open files after a while."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(SCRIPT), f"--input={name}", f"--output={name}_out"),
+            *("--model=net.keras", "--image_size=32"),
+        ],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    peak, threads, files = 0, [], []
+    while process.poll() is None:
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            values = dict(line.split(":", 1) for line in status.splitlines())
+            peak = int(values.get("VmHWM", "0 kB").split()[0]) or peak
+            if (folder / f"{name}_out" / "masks").exists():
+                threads.append(int(values["Threads"]))
+                files.append(len(os.listdir(f"/proc/{process.pid}/fd")))
+        except (OSError, KeyError):
+            break  # It has just ended.
+        time.sleep(0.05)
+    out, _ = process.communicate()
+    assert process.returncode == 0 and out.endswith(f"output in {name}_out\n")
+    print(f"{name}: {peak} KiB, {max(threads)} threads, {max(files)} files; {out}")
+    return peak, max(threads), max(files)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_20000_images_need_little_more_than_500(folder):
+    few, many = watch(folder, "few"), watch(folder, "many")
+    peaks, threads, files = zip(few, many, strict=True)
+    # Beam's in-process runner keeps all names and rows in memory: about 4 KiB an image.
+    assert peaks[1] - peaks[0] <= 5 * 19_500
+    assert threads[1] <= threads[0] + 8
+    assert files[1] <= files[0] + 8
+    assert len(list((folder / "many_out" / "masks").iterdir())) == 20_000
