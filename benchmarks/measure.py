@@ -17,11 +17,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CORES = len(os.sched_getaffinity(0))
+CORES = os.cpu_count() or 1
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 _PACKAGES = ("tensorflow", "keras", "apache-beam", "keras-hub", "torch", "openvino", "numpy")
 _PACKAGES += ("pillow",)
+
+_STAT = Path("/proc/stat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +134,25 @@ def machine() -> dict[str, str]:
     return described
 
 
+def _processor_seconds() -> tuple[float, float, float]:
+    """The clock; processor seconds of all programs; those of this one and its commands."""
+    jiffies = _STAT.read_text().split("\n")[0].split()[1:9]
+    user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, jiffies)
+    busy = user + nice + system + interrupts + soft + stolen
+    return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
+
+
+_BEGUN = _processor_seconds() if _STAT.is_file() else None
+
+
+def others() -> str:
+    """How busy other programs kept the processors since this one began, for a note."""
+    if _BEGUN is None:
+        return "unknown"
+    wall, busy, own = (now - then for now, then in zip(_processor_seconds(), _BEGUN, strict=True))
+    return f"{max(0.0, (busy - own) / (wall * CORES)):.0%} of the processors"
+
+
 def markdown(measured: Measured) -> str:
     """The figures as a section of Markdown."""
     blocks = [f"## {measured.title}", _table(measured.rows)]
@@ -170,7 +191,7 @@ def publish(measured: Measured, module: str, argv: Sequence[str], output: Path |
     measured = dataclasses.replace(
         measured,
         command=shlex.join(["python", "-m", module, *argv]),
-        machine=machine(),
+        machine={**machine(), "other programs meanwhile": others()},
         date=time.strftime("%Y-%m-%d"),
     )
     print(markdown(measured))

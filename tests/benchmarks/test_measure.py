@@ -1,10 +1,13 @@
 """Turns, goals, tables and what is read back."""
 
 import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from benchmarks import measure
 from benchmarks.measure import Goal, Measured, alternate, machine, markdown, publish, read, timed
 
 
@@ -92,3 +95,25 @@ def test_the_machine_is_described_by_its_processor_and_versions():
     assert int(described["cores"]) >= 1
     assert described["numpy"] == np.__version__
     assert {"processor", "memory", "tensorflow", "keras", "apache-beam"} <= described.keys()
+
+
+@pytest.mark.skipif(not measure._STAT.is_file(), reason="not on this system")
+def test_only_what_other_programs_do_counts_as_theirs(monkeypatch):
+    # Processor seconds of all programs and of this one, over ten seconds on two cores.
+    readings = iter([(10.0, 112.0, 57.0), (10.0, 116.0, 63.0), (10.0, 104.0, 55.0)])
+    monkeypatch.setattr(measure, "_BEGUN", (0.0, 100.0, 50.0))
+    monkeypatch.setattr(measure, "_processor_seconds", lambda: next(readings))
+    monkeypatch.setattr(measure, "CORES", 2)
+    found = [measure.others() for _ in range(3)]
+    assert found == [f"{share} of the processors" for share in ("25%", "15%", "0%")]
+
+
+@pytest.mark.skipif(not measure._STAT.is_file(), reason="not on this system")
+def test_a_command_that_was_waited_for_is_no_other_program():
+    before = measure._processor_seconds()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"])
+    _, busy, own = (
+        now - then for now, then in zip(measure._processor_seconds(), before, strict=True)
+    )
+    assert own == pytest.approx(0.5, abs=0.15)
+    assert busy > own - 0.1  # Ticks of a hundredth of a second.
