@@ -39,8 +39,12 @@ setup(
         "torch": ["torch>=2.13,<3"],
         # Loads KerasHub's presets; each minor release may rebuild the graph that is copied.
         "hub": ["keras-hub>=0.32,<0.33"],
+        # Looks for what breaks decoding, an hour at a time; no test needs it.
+        "fuzz": ["atheris>=3,<4"],
         "test": [
             "pytest>=9.2,<10",
+            # Names and records that nobody thought of.
+            "hypothesis>=6.170,<7",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
         ],
