@@ -52,8 +52,12 @@ setup(
             # The last with pkg_resources, which tensorflow-hub imports.
             "setuptools<82",
         ],
+        # Looks for what breaks decoding, an hour at a time; no test needs it.
+        "fuzz": ["atheris>=3,<4"],
         "test": [
             "pytest>=9.2,<10",
+            # Names and records that nobody thought of.
+            "hypothesis>=6.170,<7",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
         ],

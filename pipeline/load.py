@@ -10,9 +10,11 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.names import mask_path
 from pipeline.records import BadImage, Done, Failure, ImageRecord, Source, content_of
-from pipeline.tfrecord import MAX_RECORD_BYTES, Features, parse, read_records
+from pipeline.tfrecord import PIECE, Features, parse, read_records
 
 CHUNK = 32
+# A file beyond this is no photo; a PNG of 100 megapixels may come near.
+MAX_FILE_BYTES = 256 << 20
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -103,11 +105,11 @@ def read_file(path: str) -> bytes:
     with FileSystems.open(path, compression_type="uncompressed") as file:
         # Not all at once: what a file is said to hold would be set aside before it is there.
         parts, size = [], 0
-        while part := file.read(1 << 20):
+        while part := file.read(PIECE):
             parts.append(part)
             size += len(part)
-            if size > MAX_RECORD_BYTES:
-                limit = MAX_RECORD_BYTES >> 20
+            if size > MAX_FILE_BYTES:
+                limit = MAX_FILE_BYTES >> 20
                 raise BadImage("too_large", f"a file of over {limit} MiB cannot be an image")
         return b"".join(parts)
 

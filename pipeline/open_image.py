@@ -38,6 +38,9 @@ MAX_EXIF = 140_000
 MAX_GIF_HEAD = 1 << 20
 MAX_READS = 1 << 20
 
+# Of a segment; within a scan FF is followed by 0, or by a marker without a segment.
+_MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL)
+
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -83,9 +86,8 @@ def opened(
             image.load()
         if not scaled:
             size = image.size  # TIFF is upright only now.
-        turn = TURNS.get(_orientation(image))
-        swapped = turn is not None and turn.name.startswith(("ROTATE_90", "ROTATE_270", "TRANS"))
-        yield image, size[::-1] if swapped else size, turn
+        orientation = _orientation(image)
+        yield image, size[::-1] if orientation >= 5 else size, TURNS.get(orientation)
 
 
 @contextlib.contextmanager
@@ -119,7 +121,7 @@ def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, 
 
 
 class _Bounded(io.BytesIO):
-    """A file that ends the patience with who reads it again and again."""
+    """A file that can be read only so often and so much."""
 
     def __init__(self, data: bytes):
         super().__init__(data)
@@ -150,7 +152,7 @@ def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
     if image.format in BYTES_A_PIXEL:
         memory = BYTES_A_PIXEL[image.format] * decoded
     else:
-        # JPEG and MPO: whoever comes in scans is held as coefficients of 16 bits.
+        # JPEG and MPO: what comes in several scans is held as coefficients of 16 bits.
         memory = 4 * decoded + 2 * len(image.getbands()) * pixels
     if memory > MAX_MEMORY:
         raise BadImage(
@@ -158,7 +160,7 @@ def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
             f"{image.format} of {size[0]} x {size[1]} pixels takes {memory} bytes to decode; "
             f"at most {MAX_MEMORY} are used",
         )
-    if image.info.get("progressive") and _scans(data) > MAX_JPEG_SCANS:
+    if image.format in ("JPEG", "MPO") and _scans(data) > MAX_JPEG_SCANS:
         raise BadImage("bomb", f"a JPEG of more than {MAX_JPEG_SCANS} scans")
     if any(tile[0] == "bmp_rle" for tile in image.tile) and (
         pixels > MAX_RUN_LENGTH_PIXELS or image.width > MAX_RUN_LENGTH_WIDTH
@@ -173,7 +175,7 @@ def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
 def _scans(jpeg: bytes) -> int:
     """Number of scans up to the end of a JPEG's first image."""
     position, scans = 2, 0
-    while marker := re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL).search(jpeg, position):
+    while marker := _MARKER.search(jpeg, position):
         if marker[1] == b"\xd9":
             break
         scans += marker[1] == b"\xda"
@@ -210,11 +212,12 @@ def _check_strips(tiff: bytes) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """As EXIF tells it; broken EXIF says nothing, the pixels are as good as they were."""
+    """1 to 8; broken EXIF says nothing, the pixels are as good as they were."""
     block = image.info.get("exif") or image.info.get("Raw profile type exif") or b""
     if len(block) > MAX_EXIF:
         return 1
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
         return 1
+    return orientation if orientation in TURNS else 1

@@ -11,8 +11,12 @@ import google_crc32c
 
 from pipeline.records import BadImage
 
-# A length beyond this is a broken record, not a photo.
-MAX_RECORD_BYTES = 1 << 30
+# A longer record is passed over: as an Example, a hostile one takes 16 times its bytes in memory.
+MAX_RECORD_BYTES = 64 << 20
+# A longer one is no record; who believed it could read, or unpack, for hours.
+MAX_LENGTH = 1 << 30
+# Read at once, so that nobody reserves memory for what a record only says of its length.
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,30 +44,35 @@ def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
         file: The opened file.
 
     Yields:
-        (bytes that the record takes in the file, data). A record whose data do not match their
-        checksum comes as a ``BadImage`` in their place, and the file goes on after it.
+        (bytes that the record takes in the file, data). A record that is too long, or whose data
+        do not match their checksum, comes as a ``BadImage`` in their place, and the file goes on
+        after it.
 
     Raises:
-        BadImage: The file ends within a record, or a length does not match its checksum, so that
-            what follows cannot be read.
+        BadImage: The file ends within a record, or a length does not match its checksum or cannot
+            be true, so that what follows cannot be read.
     """
-    while head := file.read(12):
+    while head := _read(file, 12):
         if len(head) < 12:
             raise BadImage("truncated_shard", "the shard ends within the head of a record")
         length, length_crc = struct.unpack("<QI", head)
         if _masked_crc(head[:8]) != length_crc:
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
-        if length > MAX_RECORD_BYTES:
+        if length > MAX_LENGTH:
             raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
-        body = file.read(length + 4)
-        if len(body) < length + 4:
+        if length <= MAX_RECORD_BYTES:
+            data = _read(file, length)
+        else:
+            text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
+            data = BadImage("too_large", text)
+            for left in range(length, 0, -PIECE):
+                _read(file, min(left, PIECE))
+        crc = _read(file, 4)
+        if len(crc) < 4:
             raise BadImage("truncated_shard", "the shard ends within a record")
-        data, (data_crc,) = body[:length], struct.unpack("<I", body[length:])
-        intact = _masked_crc(data) == data_crc
-        yield (
-            length + 16,
-            data if intact else BadImage("broken_record", "the record's checksum does not match"),
-        )
+        if isinstance(data, bytes) and _masked_crc(data) != int.from_bytes(crc, "little"):
+            data = BadImage("broken_record", "the record's checksum does not match")
+        yield length + 16, data
 
 
 def parse(data: bytes) -> Features:
@@ -90,6 +99,15 @@ def parse(data: bytes) -> Features:
         first("image/encoded"),
         first("image/segmentation/class/encoded"),
     )
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """That many bytes, or fewer at the end of the file."""
+    pieces = []
+    while size > 0 and (piece := file.read(min(size, PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _masked_crc(data: bytes) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import google_crc32c
 
 from tests.hostile.containers import gray_png
-from tests.hostile.images import encode, photo
+from tests.hostile.photos import encode, photo
 
 NAMES = (
     "../../escaped.jpg",

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.load import CHUNK, index_shard, load, load_pair
+from pipeline.load import CHUNK, MAX_FILE_BYTES, index_shard, load, load_pair
 from pipeline.records import Done, Failure, ImageRecord, Source, content_of
-from pipeline.tfrecord import MAX_RECORD_BYTES
 
 
 def lay(root, *names):
@@ -196,13 +195,13 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path):
 
 def test_a_file_larger_than_any_image_is_a_failure_and_is_not_held(tmp_path):
     with (tmp_path / "a.jpg").open("wb") as file:
-        file.truncate(MAX_RECORD_BYTES + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     tracemalloc.start()
     (failure,) = load(Source(f"{tmp_path}/a.jpg", f"{tmp_path}/"), {})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (failure.stage, failure.reason) == ("read", "too_large")
-    assert peak < MAX_RECORD_BYTES + (8 << 20)
+    assert peak < MAX_FILE_BYTES + (8 << 20)
 
 
 # What is done

@@ -27,7 +27,8 @@ from tests.hostile.containers import (
     segment,
     with_segments,
 )
-from tests.hostile.images import encode, hostile_images, photo
+from tests.hostile.images import hostile_images
+from tests.hostile.photos import encode, photo
 
 
 def load_image(data, least_side=None):

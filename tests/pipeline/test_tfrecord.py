@@ -6,9 +6,15 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import example as given_example
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline import tfrecord
 from pipeline.records import BadImage
-from pipeline.tfrecord import parse, read_records
+from pipeline.tfrecord import Features, parse, read_records
+from tests.hostile.shards import example as any_example
+from tests.hostile.shards import hostile_shards, record
 
 RECORDS = [b"", b"a", bytes(range(256)) * 40, b"last"]
 
@@ -112,6 +118,113 @@ def test_a_monstrous_length_is_refused_before_it_is_read():
     with pytest.raises(BadImage) as caught:
         next(read_records(Endless(tf_head)))
     assert caught.value.reason == "broken_shard"
+
+
+def test_a_record_that_is_too_long_is_passed_over_and_the_next_one_is_read(monkeypatch):
+    monkeypatch.setattr(tfrecord, "MAX_RECORD_BYTES", 1000)
+    for pieces in (64, 100, 1001, 1 << 20):
+        monkeypatch.setattr(tfrecord, "PIECE", pieces)
+        shard = record(b"a") + record(bytes(1000)) + record(bytes(1001)) + record(b"z")
+        (_, first), (_, longest), (taken, too_long), (_, last) = read(shard)
+        assert (first, longest, last) == (b"a", bytes(1000), b"z")
+        assert too_long.reason == "too_large" and taken == 1017
+        assert good(shard[:-30]) == ([b"a", bytes(1000)], "truncated_shard")
+
+
+def test_a_length_reserves_no_memory_before_its_bytes_are_there():
+    class Counted(io.BytesIO):
+        def read(self, size=-1):
+            assert 0 < size <= 1 << 20
+            return super().read(size)
+
+    for length in (64 << 20, 1 << 30):
+        file = Counted(record(b"a") + record(b"short", length=length))
+        records = read_records(file)
+        assert next(records) == (17, b"a")
+        with pytest.raises(BadImage) as caught:
+            next(records)
+        assert caught.value.reason == "truncated_shard"
+
+
+def test_a_file_that_gives_a_few_bytes_at_a_time_is_read_whole(shard):
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            return super().read(min(size, 7))
+
+    assert [one for _, one in read_records(Slow(contents(shard)))] == RECORDS
+
+
+# Any bytes at all
+
+BYTES = st.binary(max_size=200) | st.sampled_from([one.data[:3000] for one in hostile_shards()])
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(BYTES | st.binary(max_size=50).map(record), max_size=6).map(b"".join))
+def test_any_bytes_are_records_or_bad_images(data):
+    taken = 0
+    try:
+        for size, found in read_records(io.BytesIO(data)):
+            taken += size
+            assert taken <= len(data)
+            assert isinstance(found, BadImage) or record(found) == data[taken - size : taken]
+    except BadImage as error:
+        assert error.reason in ("truncated_shard", "broken_shard")
+    else:
+        assert taken == len(data)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.data())
+def test_a_changed_byte_harms_the_record_it_is_in_and_at_most_those_after_it(records, draw):
+    shard = bytearray(b"".join(map(record, records)))
+    position = draw.draw(st.integers(0, len(shard) - 1))
+    shard[position] ^= draw.draw(st.integers(1, 255))
+    ends = np.cumsum([len(one) + 16 for one in records])
+    hit = int(np.searchsorted(ends, position, side="right"))
+    found, reason = good(bytes(shard))
+    if position < ends[hit] - len(records[hit]) - 4:  # In the length or its checksum.
+        assert (found, reason) == (records[:hit], "broken_shard")
+    else:
+        assert reason is None and found[hit].reason == "broken_record"
+        assert found[:hit] + found[hit + 1 :] == records[:hit] + records[hit + 1 :]
+
+
+FEATURE = (
+    st.lists(st.binary(max_size=20), max_size=3)
+    | st.lists(st.integers(0, 2**63), max_size=3)
+    | st.lists(st.floats(width=32), max_size=3)
+)
+NAMES = ("image/filename", "image/source_id", "image/encoded", "image/segmentation/class/encoded")
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), FEATURE, max_size=6))
+def test_an_example_says_what_tensorflow_reads_in_it(values):
+    data = any_example(None, **values)
+    features = tf.train.Example.FromString(data).features.feature
+    first = {name: [*features[name].bytes_list.value, None][0] for name in NAMES}
+    found = parse(data)
+    name = first["image/filename"] or first["image/source_id"] or b""
+    assert found.key == name.decode(errors="replace")
+    assert found.image == first["image/encoded"]
+    assert found.truth == first["image/segmentation/class/encoded"]
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(st.binary(max_size=100), st.integers(0, 150), st.integers(0, 100))
+@given_example(b"\x0a" * 5000, 0, 0)
+@given_example(b"\x0b" * 5000, 0, 0)
+def test_any_bytes_are_an_example_or_none(noise, start, removed):
+    whole = any_example(b"a.png", b"IMAGE", **{"image/source_id": [7, 9]})
+    data = whole[:start] + noise + whole[start + removed :]
+    try:
+        found = parse(data)
+    except BadImage as error:
+        assert error.reason == "not_an_example"
+    else:
+        assert isinstance(found, Features)
+        found.key.encode()
 
 
 def test_parse_reads_what_tensorflow_serialized():
