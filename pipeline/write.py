@@ -41,14 +41,12 @@ def full_size_mask(
     Returns:
         uint8 (height, width): probability x 255, or 0 and 255.
     """
-    # Pillow cuts what is behind the point off when it makes bytes of floats.
-    levels = (
-        probability if threshold is not None else probability * np.float32(255) + np.float32(0.5)
-    )
-    full = Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR)
+    full = np.asarray(Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR))
     if threshold is not None:
-        return np.where(np.asarray(full) >= threshold, np.uint8(255), np.uint8(0))
-    return np.asarray(full.convert("L"))
+        return np.where(full >= threshold, np.uint8(255), np.uint8(0))
+    # An interpolation between 0 and 1 leaves them by less than what is rounded.
+    levels = full * np.float32(255)
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def encode_mask(mask: np.ndarray, binary: bool) -> bytes:
