@@ -56,6 +56,8 @@ setup(
         "fuzz": ["atheris>=3,<4"],
         "test": [
             "pytest>=9.2,<10",
+            # Runs files of tests side by side, so that they take minutes.
+            "pytest-xdist>=3.8,<4",
             # Names and records that nobody thought of.
             "hypothesis>=6.170,<7",
             # Each release formats a little differently.

@@ -20,6 +20,13 @@ def files(tmp_path):
     return [tmp_path / "First.json", tmp_path / "Second.json"]
 
 
+@pytest.fixture
+def pyplot():
+    """Only the extra has it."""
+    return pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.mark.usefixtures("pyplot")
 def test_the_report_holds_every_section_in_the_order_given(files, tmp_path):
     main([*map(str, reversed(files)), "--folder", str(tmp_path)])
     text = (tmp_path / "RESULTS.md").read_text()
@@ -28,6 +35,7 @@ def test_the_report_holds_every_section_in_the_order_given(files, tmp_path):
     assert "(results.png)" in text
 
 
+@pytest.mark.usefixtures("pyplot")
 def test_the_picture_is_small_and_shows_goals_that_are_met_in_green(files, tmp_path):
     main([*map(str, files), "--folder", str(tmp_path)])
     picture = tmp_path / "results.png"
