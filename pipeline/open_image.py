@@ -27,8 +27,8 @@ MAX_MEMORY = 1_610_612_736
 BYTES_A_PIXEL = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 12, "WEBP": 16}
 # Encoders write 10 or so; each costs a pass over all the picture for as little as 95 bytes.
 MAX_JPEG_SCANS = 100
-# One for each row, or tiles of 32 x 32 pixels in the largest image.
-MAX_TIFF_STRIPS = 1 << 18
+# As many strips as rows, tiles of 32 x 32 pixels, or the colours of a palette of 16 bits.
+MAX_TIFF_NUMBERS = 1 << 18
 # Runs are decoded in Python, and one of four bytes can skip 255 rows.
 MAX_RUN_LENGTH_PIXELS = 1 << 24
 MAX_RUN_LENGTH_WIDTH = 1 << 16
@@ -40,6 +40,11 @@ MAX_READS = 1 << 20
 
 # Of a segment; within a scan FF is followed by 0, or by a marker without a segment.
 _MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL)
+
+_EXIF = re.compile(rb"(\xff\xe1..Exif)\0\0", re.DOTALL)
+_MPF = re.compile(rb"(\xff\xe2..MPF)\0", re.DOTALL)
+# Bytes, text, and what has no type; Pillow makes Python numbers of the others.
+_TIFF_BYTES = (1, 2, 7)
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -108,12 +113,15 @@ def bad_image() -> Iterator[None]:
 def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
     """The image, not yet decoded, its full size, and whether it will be decoded at a smaller."""
     if data.startswith(b"\xff\xd8"):
-        data = _one_exif_segment(data)
+        data = _plain_jpeg(data)
     if data.startswith((b"II", b"MM")):
-        _check_strips(data)
+        _check_numbers(data)
     file = _Bounded(data)
     image = Image.open(file, formats=FORMATS)
     file.bytes_left = _bytes_to_read(data)
+    if image.format == "TIFF":
+        # Or Pillow makes numbers of all that the directories of EXIF hold, for nobody.
+        image.is_animated = True
     size = image.size
     scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
     _check_cost(image, size, data)
@@ -184,16 +192,21 @@ def _scans(jpeg: bytes) -> int:
     return scans
 
 
-def _one_exif_segment(jpeg: bytes) -> bytes:
-    """Hides all EXIF but the first: Pillow strings it together, and shared tags are a bomb."""
-    end = jpeg.find(b"Exif\0\0") + 6
-    if jpeg.find(b"Exif\0\0", end) < 0:
+def _plain_jpeg(jpeg: bytes) -> bytes:
+    """Hides what Pillow would read in full: EXIF after the first, and the index of more images.
+
+    Tags share their bytes at will, so that these make gigabytes out of some kilobytes. The patterns
+    never occur within a scan.
+    """
+    jpeg = _MPF.sub(b"\\1\x01", jpeg)
+    first = _EXIF.search(jpeg)
+    if first is None or _EXIF.search(jpeg, first.end()) is None:
         return jpeg
-    return jpeg[:end] + jpeg[end:].replace(b"Exif\0\0", b"Exif\0\1")
+    return jpeg[: first.end()] + _EXIF.sub(b"\\1\x01\x01", jpeg[first.end() :])
 
 
-def _check_strips(tiff: bytes) -> None:
-    """Refuses a TIFF whose first directory names more strips or tiles than any image has."""
+def _check_numbers(tiff: bytes) -> None:
+    """Refuses a TIFF with more strips, tiles or other numbers in a tag than any image has."""
     order = "<" if tiff.startswith(b"II") else ">"
     wide = tiff[2:3] == b"+"  # As Pillow sees it, which takes no big-endian BigTIFF.
     offset, number, entry = ("8xQ", "Q", "HHQ8x") if wide else ("4xI", "H", "HHI4x")
@@ -205,10 +218,13 @@ def _check_strips(tiff: bytes) -> None:
     start += struct.calcsize(number)
     size = struct.calcsize("<" + entry)
     end = start + min(tags, (len(tiff) - start) // size) * size
-    for tag, _, count in struct.iter_unpack(order + entry, tiff[start:end]):
+    for tag, kind, count in struct.iter_unpack(order + entry, tiff[start:end]):
         strips = tag in (ExifTags.Base.StripOffsets, ExifTags.Base.TileOffsets)
-        if strips and count > MAX_TIFF_STRIPS:
-            raise BadImage("bomb", f"a TIFF of {count} strips; at most {MAX_TIFF_STRIPS} are read")
+        if count > MAX_TIFF_NUMBERS and (strips or kind not in _TIFF_BYTES):
+            raise BadImage(
+                "bomb",
+                f"a TIFF of {count} numbers in tag {tag}; at most {MAX_TIFF_NUMBERS} are read",
+            )
 
 
 def _orientation(image: Image.Image) -> int:

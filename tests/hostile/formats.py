@@ -24,6 +24,7 @@ from tests.hostile.containers import (
     gray_tiff,
     png,
     segment,
+    tags,
     tiff,
     webp,
     webp_canvas,
@@ -223,6 +224,10 @@ def _jpegs():
     entries = [(0xB000, UNDEFINED, 4, 0x30303130), (0xB001, LONG, 1, 2**32 - 1)]
     index = exif([*entries, (0xB002, UNDEFINED, 32, bytes(32))])[6:]
     yield "MPO of 2^32 images", ".jpg", with_segments(data, segment(0xE2, b"MPF\0" + index))
+    # 66 KB that ask for 9 million fractions.
+    shared = exif([(40000 + tag, RATIONAL, 4000, 8) for tag in range(2500)])[6:]
+    index = b"MPF\0" + shared + bytes(32008)
+    yield "MPO, tags that share their bytes", ".jpg", with_segments(data, segment(0xE2, index))
     photoshop = b"Photoshop 3.0\08BIM\3\xed\0\0\xff\xff\xff\xff"
     yield "JPEG, Photoshop block a lie", ".jpg", with_segments(data, segment(0xED, photoshop))
 
@@ -257,6 +262,13 @@ def _tiff_directories():
     yield "TIFF, tags of 4 gigabytes", ".tif", gray_tiff(4, 4, pixels, extra=beyond)
     odd = [(40000 + kind, kind, 3, 8) for kind in (0, 6, 8, 9, 10, 12, 13, 16, 99, 999)]
     yield "TIFF, tags of odd types", ".tif", gray_tiff(4, 4, pixels, extra=odd)
+    fractions = struct.pack("<II", 3, 7) * 300_000
+    many = [(282, RATIONAL, 300_000, fractions)]
+    yield "TIFF, 300,000 pixels an inch", ".tif", gray_tiff(4, 4, pixels, extra=many)
+    directory = tags([(40000 + tag, RATIONAL, 60_000, 8) for tag in range(3)])
+    inner = [(34665, LONG, 1, 8 + 480_000)]
+    whole = gray_tiff(4, 4, fractions[:480_000] + directory, extra=inner)
+    yield "TIFF, EXIF of many fractions", ".tif", whole
     nothing = [(282, RATIONAL, 1, bytes(8)), (283, RATIONAL, 1, bytes(8)), (296, SHORT, 1, 2)]
     yield "TIFF, 0 / 0 pixels an inch", ".tif", gray_tiff(4, 4, pixels, extra=nothing)
     wide = struct.pack("<4sHHQQ", b"II+\0", 8, 0, 16, 2**64 - 1)

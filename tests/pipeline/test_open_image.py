@@ -16,6 +16,7 @@ from pipeline.records import BadImage
 from tests.hostile.attempt import attempt, attempt_all
 from tests.hostile.containers import (
     BYTE,
+    SHORT,
     UNDEFINED,
     bmp,
     chunk,
@@ -110,6 +111,9 @@ def test_files_that_are_no_listed_image_are_never_opened(attempts):
         ("JPEG, thousands of scans", {"bomb", "broken"}),
         ("TIFF, more strips than rows", {"bomb"}),
         ("TIFF, tags that share their bytes", {"bomb"}),
+        ("TIFF, 300,000 pixels an inch", {"bomb"}),
+        ("TIFF, EXIF of many fractions", {"decoded", "truth_values"}),
+        ("MPO, tags that share their bytes", {"decoded", "truth_size"}),
         ("GIF, long comment", {"decoded"}),
         ("zlib bomb in IDAT", {"decoded"}),
         ("zlib bomb in iCCP", {"broken"}),
@@ -170,9 +174,34 @@ def test_tags_may_ask_for_the_bytes_of_their_file_once_and_not_ten_times():
 def test_a_tiff_of_one_strip_a_row_is_read_and_one_of_too_many_strips_is_not():
     tall = Image.new("L", (3, 70_000), 9)
     assert load_image(encode(tall, "TIFF", strip_size=3))[1] == (3, 70_000)
-    for many in (open_image.MAX_TIFF_STRIPS + 1, 2**32 - 1):
+    for many in (open_image.MAX_TIFF_NUMBERS + 1, 2**32 - 1):
         changed = (BYTE, many, bytes(100))
         assert reason(gray_tiff(4, 4, bytes(16), STRIP_OFFSETS=changed)) == "bomb"
+        changed = (SHORT, many, bytes(100))
+        assert reason(gray_tiff(4, 4, bytes(16), BITS=changed)) == "bomb"
+    # A profile of colours, or somebody's own notes, may be long.
+    notes = [(34675, UNDEFINED, 600_000, bytes(600_000)), (50000, BYTE, 600_000, bytes(600_000))]
+    assert load_image(gray_tiff(4, 4, bytes(16), extra=notes))[1] == (4, 4)
+
+
+def test_the_first_picture_of_several_in_a_jpeg_is_read():
+    pictures = [photo(), photo(30, 30)]
+    data = encode(pictures[0], "MPO", save_all=True, append_images=pictures[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == 2
+    image, size, _ = load_image(data)
+    assert size == (48, 40)
+    np.testing.assert_array_equal(image, Image.open(io.BytesIO(encode(pictures[0], "JPEG"))))
+
+
+def test_what_is_hidden_from_pillow_leaves_the_picture_as_it_is():
+    data = encode(photo(), "JPEG", quality=95)
+    extra = [segment(0xE2, b"MPF\0" + bytes(40))]
+    extra += [segment(0xE1, exif([(274, 3, 1, 6)])) for _ in range(3)]
+    hidden = open_image._plain_jpeg(with_segments(data, *extra))
+    assert len(hidden) == len(with_segments(data, *extra))
+    assert hidden.endswith(data[2:])
+    assert hidden.count(b"MPF\0") == 0 and hidden.count(b"Exif\0\0") == 1
+    assert open_image._plain_jpeg(data) is data
 
 
 def test_run_lengths_are_decoded_in_small_images_only():
