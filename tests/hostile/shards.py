@@ -83,7 +83,7 @@ def masked_crc(data):
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def example(name=b"a.png", image=None, **features):
+def example(name=b"a.png", image=None, /, **features):
     """A serialized ``tf.train.Example``; values are bytes, or lists of bytes, ints or floats."""
     named = {"image/filename": name, "image/encoded": image, **features}
     entries = b"".join(
@@ -170,12 +170,12 @@ def _features(image):
     truth = "image/segmentation/class/encoded"
     examples = {
         "no image": (example(), named),
-        "image of no bytes": (example(image=b""), named),
-        "image that is a number": (example(image=[7]), named),
-        "image that is numbers": (example(image=[7.5, float("nan")]), named),
-        "image in an empty list": (example(image=[]), named),
-        "two images in one feature": (example(image=[image, b"second"]), named),
-        "image that is text": (example(image=b"text"), named),
+        "image of no bytes": (example(b"a.png", b""), named),
+        "image that is a number": (example(b"a.png", [7]), named),
+        "image that is numbers": (example(b"a.png", [7.5, float("nan")]), named),
+        "image in an empty list": (example(b"a.png", []), named),
+        "two images in one feature": (example(b"a.png", [image, b"second"]), named),
+        "image that is text": (example(b"a.png", b"text"), named),
         "no name": (example(None, image), ("",)),
         "empty name": (example(b"", image), ("",)),
         "name that is a number": (example([7], image), ("",)),
@@ -184,13 +184,16 @@ def _features(image):
             example(None, image, **{"image/source_id": b"\x80"}),
             ("\ufffd",),
         ),
-        "truth that is a number": (example(image=image, **{truth: [1]}), named),
-        "truth that is text": (example(image=image, **{truth: b"text"}), named),
-        "truth of another size": (example(image=image, **{truth: gray_png(9, 9)}), named),
-        "truth of 500 megapixels": (example(image=image, **{truth: gray_png(25000, 20000)}), named),
-        "height that is a lie": (example(image=image, **{"image/height": [2**62]}), named),
+        "truth that is a number": (example(b"a.png", image, **{truth: [1]}), named),
+        "truth that is text": (example(b"a.png", image, **{truth: b"text"}), named),
+        "truth of another size": (example(b"a.png", image, **{truth: gray_png(9, 9)}), named),
+        "truth of 500 megapixels": (
+            example(b"a.png", image, **{truth: gray_png(25000, 20000)}),
+            named,
+        ),
+        "height that is a lie": (example(b"a.png", image, **{"image/height": [2**62]}), named),
         "ten thousand features": (
-            example(image=image, **{f"feature{number}": [number] for number in range(10_000)}),
+            example(b"a.png", image, **{f"feature{number}": [number] for number in range(10_000)}),
             named,
         ),
     }

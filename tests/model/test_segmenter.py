@@ -94,7 +94,7 @@ def photos():
 # Mean difference of maps, share of pixels on another side of 0.5, in any one photo.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    [("bfloat16", 0.003, 0.003), ("float16", 0.0006, 0.0008)],
+    [("bfloat16", 0.003, 0.006), ("float16", 0.0006, 0.0008)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
     exact = Segmenter(mini, 224, 11)(photos)
@@ -311,7 +311,7 @@ def skipping(image):
     ("outputs", "message"),
     [
         (
-            conv(activation=None),
+            conv(activation=None, kernel_initializer=keras.initializers.GlorotUniform(seed=0)),
             r"values from -\d.* to \d.*, .* if these are logits, add a sigmoid",
         ),
         (conv(activation="relu", kernel_initializer="ones"), r"from 0 to \d.*add a sigmoid"),
