@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 from collections.abc import Iterator, Mapping
 from posixpath import basename
 from types import MappingProxyType
+from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -28,7 +31,7 @@ def index_shard(file: tuple[str, str]) -> Iterator[str | Source | Failure]:
     whole = path.lower().endswith(".gz")  # Compressed files cannot be entered in their middle.
     start = offset = first = number = 0
     try:
-        with FileSystems.open(path, compression_type=_compression(path)) as opened:
+        with _open_shard(path) as opened:
             for taken, data in read_records(opened):
                 yield _features(data, path, number)[0]
                 offset, number = offset + taken, number + 1
@@ -138,7 +141,7 @@ def _load_file(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord
 def _load_chunk(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Failure]:
     count = 0
     try:
-        with FileSystems.open(source.path, compression_type=_compression(source.path)) as file:
+        with _open_shard(source.path) as file:
             file.seek(source.offset)
             for _, data in read_records(file):
                 yield _record(data, source.path, source.first + count, taken)
@@ -175,5 +178,12 @@ def _features(data: bytes | BadImage, path: str, number: int) -> tuple[str, Feat
     return features.key or unnamed, features
 
 
-def _compression(path: str) -> str:
-    return "gzip" if path.lower().endswith(".gz") else "uncompressed"
+@contextlib.contextmanager
+def _open_shard(path: str) -> Iterator[BinaryIO]:
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        if not path.lower().endswith(".gz"):
+            yield file
+            return
+        # Beam's own reader takes a file that is cut short for one that ends.
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked

@@ -208,6 +208,11 @@ def _compressed(good):
     yield Shard("gzip shard of no bytes", ".tfrecord.gz", b"")
     cut = gzip.compress(good + random.Random(4).randbytes(9999), mtime=0)[:-4000]
     yield Shard("gzip shard cut short", ".tfrecord.gz", cut, three[:1], True)
+    for end in (5, 15, len(packed) - 8):
+        whole = three if end > 15 else ()
+        yield Shard("gzip shard cut short", ".tfrecord.gz", packed[:end], whole, True)
+    spoilt = packed[:-8] + bytes(8)
+    yield Shard("gzip shard, wrong checksum", ".tfrecord.gz", spoilt, three, True)
     yield Shard("gzip shard that is none", ".tfrecord.gz", good, (), True)
     yield Shard(
         "gzip shard of text", ".tfrecord.gz", gzip.compress(b"text" * 99, mtime=0), (), True
