@@ -166,7 +166,10 @@ def _check_output(job: Job, overwrite: bool) -> None:
         raise UsageError(f"--output {output!r} is a file; name a folder")
     try:
         everything = FileSystems.join(absolute(output).replace("[", "[[]"), "**")
-        taken = FileSystems.match([everything], limits=[1])[0].metadata_list
+        found = FileSystems.match([everything], limits=[100])[0].metadata_list
+        # What a run has left that was killed before it began.
+        begun = absolute(FileSystems.join(output, TEMPORARY)) + "/"
+        taken = any(not absolute(file.path).startswith(begun) for file in found)
         journal = read_head(output) if taken and job.resume else None
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be used: {error}") from error

@@ -5,6 +5,7 @@ Run as a script, with the flags of the command. The environment variable FLAKY_S
 
 import os
 import random
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -70,13 +71,19 @@ class FlakyFileSystem(LocalFileSystem):
     def exists(self, path):
         return super().exists(local(path))
 
+    def metadata(self, path):
+        return FileMetadata(path, os.path.getsize(local(path)))
+
     def rename(self, sources, targets):
         fail_now_and_then()
         super().rename([local(path) for path in sources], [local(path) for path in targets])
         fail_now_and_then()  # It was done all the same.
 
     def delete(self, paths):
-        super().delete([local(path) for path in paths])
+        for match in self.match(paths):
+            for found in match.metadata_list:
+                path = local(found.path)
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
 
 def local(path):

@@ -195,7 +195,7 @@ def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_ends_the_run_and_nothing_is_lost(tmp_path):
-    photos(tmp_path, 600)
+    photos(tmp_path, 2000)
     workers = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
     status, _, err = run(*FLAGS, *workers, "--output=whole", cwd=tmp_path)
     assert status == 0, err
@@ -214,7 +214,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_nothing_is_lost(tmp_path):
         assert process.returncode == 1, err
         last = err.splitlines()[-1]
         assert last.startswith("run_pipeline.py: the job broke") and "--resume" in last
-    assert 0 < journaled(tmp_path / "killed") < 600
+    assert 0 < journaled(tmp_path / "killed") < 2000
     status, _, err = run(*FLAGS, *workers, "--output=killed", "--resume", cwd=tmp_path)
     assert status == 0, err
     assert files(tmp_path / "killed") == files(tmp_path / "whole")

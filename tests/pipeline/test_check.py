@@ -230,6 +230,14 @@ def test_an_output_folder_may_be_missing_or_empty(folder):
     assert not (folder / "new").exists()
 
 
+@pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
+def test_what_a_run_left_that_was_killed_before_it_began_is_in_nobodys_way(folder, flags):
+    lay(folder / "out", "temporary/probe-1", "temporary/2")
+    assert job("--output", "out", *flags).output == "out"
+    lay(folder / "out", "temporary.txt")
+    assert flags == ["--overwrite"] or refused("--output", "out", *flags)
+
+
 def lay(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
