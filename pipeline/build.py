@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsSingleton
@@ -14,7 +12,7 @@ from pipeline.journal import KeepRows, ReadJournal, WriteJournal
 from pipeline.read import ReadImages, ReadPairs
 from pipeline.records import Failure
 from pipeline.score import MergeRows, ScoreMasks
-from pipeline.segment import SegmentImages, load_network
+from pipeline.segment import SegmentImages, network_of
 from pipeline.write import WriteLines, WriteMasks, write_summary
 
 
@@ -43,22 +41,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 def _annotate(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | None):
-    load = functools.partial(
-        load_network,
-        job.model,
-        job.model_content,
-        job.image_size,
-        job.batch_size,
-        job.tta,
-        job.precision,
-    )
     read = pipeline | "Read" >> ReadImages(
         job.inputs, job.input_format, job.truth, job.read_timeout, job.output, finished
     )
     # While the network is busy with a batch, the next is decoded and the last is written.
     ahead = 2 * job.batch_size
     decoded = read["images"] | "Decode" >> DecodeImages(job.image_size, ahead)
-    segmented = decoded.images | "Segment" >> SegmentImages(load, job.batch_size)
+    segmented = decoded.images | "Segment" >> SegmentImages(network_of(job), job.batch_size)
     written = segmented.predictions | "Write" >> WriteMasks(job.output, job.threshold, ahead)
     failures = (read["failures"], decoded.failures, segmented.failures, written.failures)
     return written.rows, read["done"], failures | "Failures" >> beam.Flatten()

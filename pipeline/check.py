@@ -118,17 +118,10 @@ def _check_model(model: str) -> str:
 def _check_network(job: Job) -> None:
     """Loads a file and runs it once: nothing else tells whether it is a network, and of what."""
     # Here and not above: with a preset, the command needs neither TensorFlow nor the stages yet.
-    from pipeline.segment import load_network
+    from pipeline.segment import network_of
 
     try:
-        load_network(
-            job.model,
-            job.model_content,
-            job.image_size,
-            job.batch_size,
-            job.tta,
-            job.precision,
-        ).probe()
+        network_of(job)().probe()
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 

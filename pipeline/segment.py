@@ -16,6 +16,7 @@ from apache_beam.utils.shared import Shared
 
 from model.presets import PRESETS
 from pipeline.ahead import in_window
+from pipeline.job import Job
 from pipeline.model_file import local_copy
 from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 
@@ -33,6 +34,19 @@ class Network(Protocol):
 
     def halve(self, tried: int) -> bool:
         """Runs on fewer images at once than were tried, if it can."""
+
+
+def network_of(job: Job) -> Callable[[], Segmenter]:
+    """Loads the network of a job, in whichever process it is called."""
+    return functools.partial(
+        load_network,
+        job.model,
+        job.model_content,
+        job.image_size,
+        job.batch_size,
+        job.tta,
+        job.precision,
+    )
 
 
 @functools.lru_cache(maxsize=1)
