@@ -23,12 +23,18 @@ from pipeline.job import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
 from pipeline.journal import changes, start
 from pipeline.plan import describe
 from pipeline.storage import clear, lost_output
+from pipeline.watch import watch_workers
 
 logging.disable(logging.NOTSET)
 # Beam logs what breaks a job and raises it, too; once will do.
 logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
 
 KEPT = "what is finished is kept, and the same command with --resume goes on from there"
+
+
+def broken(reason: str) -> str:
+    """The last line of a job that broke."""
+    return f"run_pipeline.py: the job broke: {reason}; {KEPT}"
 
 
 def main(argv: list[str]) -> int:
@@ -56,6 +62,7 @@ def main(argv: list[str]) -> int:
         standard.runner = "FnApiRunner"
     options.view_as(SetupOptions).save_main_session = False
 
+    watch_workers(broken)
     started = time.monotonic()
     try:
         clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
@@ -73,7 +80,7 @@ def main(argv: list[str]) -> int:
         if not lost_output(error):
             traceback.print_exc()
         reason = str(lost_output(error) or error).splitlines() or [type(error).__name__]
-        print(f"run_pipeline.py: the job broke: {reason[0]}; {KEPT}", file=sys.stderr)
+        print(broken(reason[0]), file=sys.stderr)
         return 1
     if state != PipelineState.DONE:
         print(f"run_pipeline.py: the job ended as {state}; {KEPT}", file=sys.stderr)

@@ -111,6 +111,15 @@ def from_line(line: str | bytes) -> MetricsRow:
         raise ValueError(f"a line of the journal is damaged: {error}") from error
 
 
+def withdraw(output: str, key: str, mask: str) -> None:
+    """Says that a finished image has changed, before its mask is made anew.
+
+    A run that is killed after the new mask and before its row would leave the new mask with the old
+    row, which fits again if the image changes back.
+    """
+    _append(output, [MetricsRow(key, mask, (0, 0), "changed", {}, content="")])
+
+
 def newest(entries: Iterable[tuple[str, MetricsRow]]) -> tuple[str, MetricsRow]:
     """Of rows of the same mask, each with its file, the last that was written."""
     return max(entries, key=lambda entry: entry[0])
@@ -196,15 +205,17 @@ class _Write(beam.DoFn):
 
     def _flush(self) -> list[MetricsRow]:
         rows, self.rows, self.since = self.rows, [], time.monotonic()
-        # A mount that is gone leaves an empty folder, which could well be written to.
-        if not FileSystems.exists(FileSystems.join(self.output, JOURNAL, HEAD)):
-            raise OutputLost(
-                f"{self.output} has lost its journal: was it moved, or its mount lost?"
-            )
-        name = f"{time.time_ns():020}-{uuid.uuid4().hex}.jsonl"
-        lines = "".join(to_line(row) + "\n" for row in rows)
-        write_file(self.output, f"{JOURNAL}/{name}", lines.encode())
+        _append(self.output, rows)
         return rows
+
+
+def _append(output: str, rows: Iterable[MetricsRow]) -> None:
+    # A mount that is gone leaves an empty folder, which could well be written to.
+    if not FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
+        raise OutputLost(f"{output} has lost its journal: was it moved, or its mount lost?")
+    name = f"{time.time_ns():020}-{uuid.uuid4().hex}.jsonl"
+    lines = "".join(to_line(row) + "\n" for row in rows)
+    write_file(output, f"{JOURNAL}/{name}", lines.encode())
 
 
 def _rows(path: str) -> Iterator[tuple[str, tuple[str, MetricsRow]]]:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.journal import withdraw
 from pipeline.names import mask_path
 from pipeline.records import BadImage, Done, Failure, ImageRecord, Source, content_of
 from pipeline.tfrecord import PIECE, Features, parse, read_records
@@ -60,7 +61,14 @@ def load(
     """
     images = _load_file(source, taken) if source.count is None else _load_chunk(source, taken)
     for image in images:
-        yield Done(image.mask) if _is_done(image, finished, output) else image
+        if isinstance(image, Failure) or image.mask not in finished:
+            yield image
+        elif finished[image.mask] != image.content:
+            withdraw(output, image.key, image.mask)
+            yield image
+        else:  # A mask that somebody has removed is made again.
+            kept = FileSystems.exists(FileSystems.join(output, image.mask))
+            yield Done(image.mask) if kept else image
 
 
 def load_pair(
@@ -115,15 +123,6 @@ def read_file(path: str) -> bytes:
                 limit = MAX_FILE_BYTES >> 20
                 raise BadImage("too_large", f"a file of over {limit} MiB cannot be an image")
         return b"".join(parts)
-
-
-def _is_done(image: ImageRecord | Failure, finished: Mapping[str, str], output: str) -> bool:
-    return (
-        isinstance(image, ImageRecord)
-        and finished.get(image.mask) == image.content
-        # A mask that somebody has removed is made again.
-        and FileSystems.exists(FileSystems.join(output, image.mask))
-    )
 
 
 def _load_file(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Failure]:

@@ -68,10 +68,11 @@ def _output(job: Job, overwrite: bool) -> str:
     if not job.resume:
         return "is empty or new"
     changed = changes(job)
-    masks = {mask for path in journal_files(job.output) for mask in _masks(path)}
+    contents = dict(last for path in journal_files(job.output) for last in _contents(path))
+    masks = sum(map(bool, contents.values()))
     if changed:
-        return f"{len(masks)} finished images are stale and done again: {', '.join(changed)}"
-    return f"goes on; {len(masks)} images are finished, and kept where they have not changed"
+        return f"{masks} finished images are stale and done again: {', '.join(changed)}"
+    return f"goes on; {masks} images are finished, and kept where they have not changed"
 
 
 def _count(output: str) -> int:
@@ -80,6 +81,7 @@ def _count(output: str) -> int:
     return sum(len(found.metadata_list) for found in FileSystems.match(patterns))
 
 
-def _masks(path: str) -> list[str]:
+def _contents(path: str) -> list[tuple[str, str]]:
     with FileSystems.open(path, compression_type="uncompressed") as file:
-        return [from_line(line).mask for line in file.read().splitlines()]
+        rows = map(from_line, file.read().splitlines())
+        return [(row.mask, row.content) for row in rows]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from pipeline.job import Job
+from pipeline.journal import from_line, journal_files, start
 from pipeline.load import CHUNK, MAX_FILE_BYTES, index_shard, load, load_pair
 from pipeline.records import Done, Failure, ImageRecord, Source, content_of
 
@@ -215,15 +217,20 @@ def test_what_is_finished_is_not_read_again_unless_it_has_changed(tmp_path):
     )
     finished = {record.mask: record.content for one in (a, b) for record in load(one, {})}
     out = str(tmp_path / "out")
+    start(Job(out))
     assert list(load(a, {}, finished, out)) == [Done("masks/a.png")]
     # Its mask is gone.
     assert [type(one) for one in load(b, {}, finished, out)] == [ImageRecord]
     lay(tmp_path, "out/masks/b.png")
     assert list(load(b, {}, finished, out)) == [Done("masks/b.png")]
+    assert journal_files(out) == []
     (tmp_path / "truth" / "b.png").write_bytes(b"another")
     assert [type(one) for one in load(b, {}, finished, out)] == [ImageRecord]
     (tmp_path / "in" / "a.jpg").write_bytes(b"another")
     assert [type(one) for one in load(a, {}, finished, out)] == [ImageRecord]
+    # Whatever happens to their new masks, the old rows are no longer theirs.
+    rows = [from_line(Path(path).read_text()) for path in journal_files(out)]
+    assert [(row.mask, row.content) for row in rows] == [("masks/b.png", ""), ("masks/a.png", "")]
 
 
 def test_a_finished_record_of_a_shard_is_not_read_again(tmp_path):

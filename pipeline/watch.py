@@ -1,0 +1,43 @@
+"""Ends a run whose worker process has died.
+
+With ``--direct_running_mode=multi_processing``, Beam's runner notices a dead worker only while it
+reads from it; one that dies between two bundles is waited for without end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+# What Beam names the threads that wait for a worker process, and that raise when it fails.
+BEAMS_NAME = "run_worker"
+# Seconds for Beam to notice by itself, and to end its other workers.
+GRACE = 20.0
+
+
+def watch_workers(last_words: Callable[[str], str], grace: float = GRACE) -> None:
+    """Ends this process with status 1 when a worker has died and the run then does not end.
+
+    Workers that are left end with it, as their connection is gone.
+
+    Args:
+        last_words: What to print on standard error, of what happened.
+        grace: Seconds between the death and the end.
+    """
+    usual = threading.excepthook
+
+    def end(reason: str) -> None:
+        print(last_words(reason), file=sys.stderr, flush=True)
+        # Not sys.exit: the main thread waits for the dead worker, and so would Python.
+        os._exit(1)
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        usual(failure)
+        if failure.thread is not None and failure.thread.name == BEAMS_NAME:
+            timer = threading.Timer(grace, end, [f"a worker has died: {failure.exc_value}"])
+            timer.daemon = True
+            timer.start()
+
+    threading.excepthook = hook
