@@ -24,6 +24,8 @@ from pipeline.summary import DatasetStatistics
 # for 83 kB, level 1 takes 9.3 for 115, and looking for nothing but runs 9.0 for 89.
 PNG_LEVEL = 1
 PNG_STRATEGY = zlib.Z_RLE
+# A mask is made so many pixels at a time, as their floats take four to eight times its memory.
+BAND = 1 << 18
 # About so many in a file of rows: as many as a worker may sort in memory.
 LINES = 50_000
 
@@ -41,12 +43,20 @@ def full_size_mask(
     Returns:
         uint8 (height, width): probability x 255, or 0 and 255.
     """
-    full = np.asarray(Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR))
-    if threshold is not None:
-        return np.where(full >= threshold, np.uint8(255), np.uint8(0))
-    # An interpolation between 0 and 1 leaves them by less than what is rounded.
-    levels = full * np.float32(255)
-    return np.rint(levels, out=levels).astype(np.uint8)
+    width, height = size
+    side, rows = len(probability), max(1, BAND // width)
+    small = Image.fromarray(probability)
+    mask = np.empty((height, width), np.uint8)
+    for top in range(0, height, rows):
+        band = mask[top : top + rows]
+        box = (0, side * top / height, side, side * (top + len(band)) / height)
+        full = np.asarray(small.resize((width, len(band)), Image.Resampling.BILINEAR, box))
+        if threshold is not None:
+            np.multiply(full >= threshold, np.uint8(255), out=band)
+        else:  # An interpolation between 0 and 1 leaves them by less than what is rounded.
+            levels = full * np.float32(255)
+            band[:] = np.rint(levels, out=levels)
+    return mask
 
 
 def encode_mask(mask: np.ndarray, binary: bool) -> bytes:

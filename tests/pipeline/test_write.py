@@ -10,6 +10,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
+from pipeline import write
 from pipeline.metrics import compare, describe_mask
 from pipeline.records import Failure, MetricsRow, Prediction
 from pipeline.summary import DatasetStatistics
@@ -53,6 +54,19 @@ def test_a_map_is_enlarged_by_bilinear_interpolation(size):
     assert mask.dtype == np.uint8 and mask.shape == size[::-1]
     expected = enlarged(probability.astype(float), *size) * 255
     assert np.abs(mask - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("size", [(40, 31), (31, 40), (3, 5), (500, 3)])
+@pytest.mark.parametrize("band", [1, 200, 1000])
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_a_mask_made_in_bands_is_the_one_made_at_once(monkeypatch, size, band, threshold):
+    probability = smooth(seed=3)
+    monkeypatch.setattr(write, "BAND", 1 << 20)
+    whole = full_size_mask(probability, size, threshold)
+    monkeypatch.setattr(write, "BAND", band)
+    difference = np.abs(full_size_mask(probability, size, threshold).astype(int) - whole)
+    # The last bit of an interpolation may differ, and with it a rounding here and there.
+    assert (difference > (threshold is None)).mean() <= 0.001
 
 
 def test_a_map_of_the_images_size_is_only_rounded():
