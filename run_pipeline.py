@@ -29,12 +29,7 @@ logging.disable(logging.NOTSET)
 # Beam logs what breaks a job and raises it, too; once will do.
 logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
 
-KEPT = "what is finished is kept, and the same command with --resume goes on from there"
-
-
-def broken(reason: str) -> str:
-    """The last line of a job that broke."""
-    return f"run_pipeline.py: the job broke: {reason}; {KEPT}"
+KEPT = "what is finished is kept, and the same command with --resume{} goes on from there"
 
 
 def main(argv: list[str]) -> int:
@@ -62,7 +57,8 @@ def main(argv: list[str]) -> int:
         standard.runner = "FnApiRunner"
     options.view_as(SetupOptions).save_main_session = False
 
-    watch_workers(broken)
+    kept = KEPT.format(" instead of --overwrite" if options.overwrite else "")
+    watch_workers(f"run_pipeline.py: the job broke: {{}}; {kept}".format)
     started = time.monotonic()
     try:
         clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
@@ -74,16 +70,19 @@ def main(argv: list[str]) -> int:
         state = pipeline.run().wait_until_finish()
         clear(job.output, [TEMPORARY])
     except KeyboardInterrupt:
-        print(f"run_pipeline.py: interrupted; {KEPT}", file=sys.stderr)
+        print(f"run_pipeline.py: interrupted; {kept}", file=sys.stderr)
         return 130
     except Exception as error:
-        if not lost_output(error):
+        lost = lost_output(error)
+        if lost is None:
             traceback.print_exc()
-        reason = str(lost_output(error) or error).splitlines() or [type(error).__name__]
-        print(broken(reason[0]), file=sys.stderr)
+        lines = str(lost or error).strip().splitlines() or [type(error).__name__]
+        # A worker of another process sends the text of its traceback.
+        reason = lines[-1 if lines[0].startswith("Traceback") else 0]
+        print(f"run_pipeline.py: the job broke: {reason}; {kept}", file=sys.stderr)
         return 1
     if state != PipelineState.DONE:
-        print(f"run_pipeline.py: the job ended as {state}; {KEPT}", file=sys.stderr)
+        print(f"run_pipeline.py: the job ended as {state}; {kept}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - started
 

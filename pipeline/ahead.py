@@ -28,6 +28,9 @@ _MALLOC_OPTIONS = {-1: 256 << 20, -3: 32 << 20, -8: 2}
 # Of images larger than this a process holds one at full size, not one in every thread.
 LARGE_PIXELS = 16_000_000
 
+# Seconds between two looks at what takes too long.
+PATIENCE = 0.5
+
 # Taken again by the thread that has it, as for the ground truth of a large image.
 _large = threading.RLock()
 
@@ -53,58 +56,77 @@ class Task:
     Args:
         function: From the element to its results, made one after the other.
         element: What it is called with.
-        turn: Held while a result is made.
+        turns: One is held while a result is made.
     """
 
     def __init__(
         self,
         function: Callable[[object], Iterable],
         element: object,
-        turn: contextlib.AbstractContextManager,
+        turns: threading.Semaphore,
     ):
         self.element = element
         self.seconds = 0.0
-        self._turn = turn
-        self._abandoned = False
+        self._turns = turns
+        self._lock = threading.Lock()
+        # When the result was begun that is being made, and why no more are waited for.
+        self._begun: float | None = None
+        self._given_up: TimedOut | None = None
         # Two: one to be taken, one that is ready. More would hold more images in memory.
         self._results: queue.Queue = queue.Queue(maxsize=2)
         threading.Thread(target=self._run, args=(function,), daemon=True).start()
 
-    def results(self, timeout: float | None = None) -> Iterator:
+    def results(self, waiting: Callable[[], None] | None = None) -> Iterator:
         """The results in their order, as they are made.
 
         Args:
-            timeout: Seconds to wait for each; None for ever.
+            waiting: Called now and then while none is there.
 
         Raises:
-            TimedOut: One did not come in time; the thread is left to itself.
+            TimedOut: The task was given up.
             Exception: What the function raised.
         """
         while True:
             try:
-                result, error = self._results.get(timeout=timeout)
+                result, error = self._results.get(timeout=waiting and PATIENCE)
             except queue.Empty:
-                self._abandoned = True
-                raise TimedOut(f"nothing came for {timeout:g} seconds") from None
+                if self._given_up is not None:
+                    raise self._given_up from None
+                waiting()
+                continue
             if error is not None:
                 raise error
             if result is _END:
                 return
             yield result
 
+    def give_up_after(self, seconds: float) -> None:
+        """Gives the task up if it has been making a result for longer; its thread is left alone."""
+        with self._lock:
+            late = self._begun is not None and time.monotonic() - self._begun > seconds
+            if not late or self._given_up is not None:
+                return
+            self._given_up = TimedOut(f"nothing came for {seconds:g} seconds")
+        self._turns.release()  # Its thread may never do it.
+
     def _run(self, function: Callable[[object], Iterable]) -> None:
-        try:
-            results, result = None, None
-            while result is not _END and not self._abandoned:
-                # Given back while a result waits to be taken: others may have to come first.
-                with self._turn:
-                    start = time.perf_counter()
-                    results = iter(function(self.element)) if results is None else results
-                    result = next(results, _END)
-                    self.seconds += time.perf_counter() - start
-                self._results.put((result, None))
-        except BaseException as error:
-            self._results.put((None, error))
+        results, result = None, None
+        while result is not _END:
+            # Given back while a result waits to be taken: others may have to come first.
+            self._turns.acquire()
+            self._begun, error = time.monotonic(), None
+            try:
+                results = iter(function(self.element)) if results is None else results
+                result = next(results, _END)
+            except BaseException as raised:
+                result, error = _END, raised
+            with self._lock:
+                if self._given_up is not None:
+                    return
+                self.seconds += time.monotonic() - self._begun
+                self._begun = None
+            self._turns.release()
+            self._results.put((result, error))
 
 
 _END = object()
@@ -169,8 +191,9 @@ class InThreads(beam.DoFn):
 
     def _oldest(self) -> Iterator:
         task, count = self.tasks.popleft(), 0
+        waiting = None if self.timeout is None else functools.partial(self._give_up, task)
         try:
-            for result in task.results(self.timeout):
+            for result in task.results(waiting):
                 count += 1
                 yield self._tagged(result)
         except TimedOut as error:
@@ -178,6 +201,11 @@ class InThreads(beam.DoFn):
                 yield self._tagged(result)
         # Beam counts in its own threads only.
         self.microseconds.update(int(1e6 * task.seconds))
+
+    def _give_up(self, task: Task) -> None:
+        """Gives up what takes too long, the others too, whose turns the task may be waiting for."""
+        for one in (task, *self.tasks):
+            one.give_up_after(self.timeout)
 
     def _tagged(self, result):
         tag = self.tags.get(type(result))

@@ -19,7 +19,7 @@ from pipeline.job import OUTPUTS, TEMPORARY, Job
 from pipeline.journal import read_head
 from pipeline.model_file import content_of_model
 from pipeline.options import AnnotateOptions, UsageError
-from pipeline.storage import absolute, delete, write_file
+from pipeline.storage import absolute, delete, literal, write_file
 
 SAMPLE = str(Path(__file__).parent / "sample")
 # Of no use beside --masks; the job has their defaults, so that a flag that was given is known.
@@ -158,7 +158,7 @@ def _check_output(job: Job, overwrite: bool) -> None:
     if os.path.isfile(output):
         raise UsageError(f"--output {output!r} is a file; name a folder")
     try:
-        everything = FileSystems.join(absolute(output).replace("[", "[[]"), "**")
+        everything = FileSystems.join(literal(output), "**")
         found = FileSystems.match([everything], limits=[100])[0].metadata_list
         # What a run has left that was killed before it began.
         begun = absolute(FileSystems.join(output, TEMPORARY)) + "/"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -21,10 +22,10 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.ahead import in_window
 from pipeline.job import JOURNAL, Job
 from pipeline.records import MetricsRow
-from pipeline.storage import OutputLost, absolute, delete, write_file
+from pipeline.storage import OutputLost, clear, delete, literal, write_file
 
 HEAD = "job.json"
-# A file is written after so many rows or seconds: what a crash costs at most.
+# A file is written after so many rows, or when one comes after so many seconds.
 ROWS = 64
 SECONDS = 5.0
 
@@ -79,7 +80,7 @@ def start(job: Job) -> None:
 
 def journal_files(output: str) -> list[str]:
     """The files with rows."""
-    folder = absolute(FileSystems.join(output, JOURNAL)).replace("[", "[[]")
+    folder = literal(FileSystems.join(output, JOURNAL))
     found = FileSystems.match([f"{folder}/*.jsonl"])[0].metadata_list
     return sorted(file.path for file in found)
 
@@ -112,17 +113,29 @@ def from_line(line: str | bytes) -> MetricsRow:
 
 
 def withdraw(output: str, key: str, mask: str) -> None:
-    """Says that a finished image has changed, before its mask is made anew.
+    """Takes back what is finished of an image that has changed, before its mask is made anew.
 
     A run that is killed after the new mask and before its row would leave the new mask with the old
-    row, which fits again if the image changes back.
+    row, which fits again if the image changes back. The old mask must not outlive an image that has
+    become a failure.
     """
     _append(output, [MetricsRow(key, mask, (0, 0), "changed", {}, content="")])
+    clear(output, [mask])
 
 
 def newest(entries: Iterable[tuple[str, MetricsRow]]) -> tuple[str, MetricsRow]:
     """Of rows of the same mask, each with its file, the last that was written."""
     return max(entries, key=lambda entry: entry[0])
+
+
+def read_rows(path: str) -> Iterator[MetricsRow]:
+    """The rows of a file, but for damaged lines, whose images are done again."""
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        for number, line in enumerate(file.read().splitlines(), 1):
+            try:
+                yield from_line(line)
+            except ValueError as error:
+                logging.warning("%s, line %d: %s; its image is done again", path, number, error)
 
 
 class ReadJournal(beam.PTransform):
@@ -219,7 +232,5 @@ def _append(output: str, rows: Iterable[MetricsRow]) -> None:
 
 
 def _rows(path: str) -> Iterator[tuple[str, tuple[str, MetricsRow]]]:
-    with FileSystems.open(path, compression_type="uncompressed") as file:
-        for line in file.read().splitlines():
-            row = from_line(line)
-            yield row.mask, (path, row)
+    for row in read_rows(path):
+        yield row.mask, (path, row)

@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.journal import withdraw
 from pipeline.names import mask_path
 from pipeline.records import BadImage, Done, Failure, ImageRecord, Source, content_of
+from pipeline.storage import OutputLost
 from pipeline.tfrecord import PIECE, Features, parse, read_records
 
 CHUNK = 32
@@ -63,12 +64,8 @@ def load(
     for image in images:
         if isinstance(image, Failure) or image.mask not in finished:
             yield image
-        elif finished[image.mask] != image.content:
-            withdraw(output, image.key, image.mask)
-            yield image
-        else:  # A mask that somebody has removed is made again.
-            kept = FileSystems.exists(FileSystems.join(output, image.mask))
-            yield Done(image.mask) if kept else image
+        else:
+            yield _unless_done(image, finished[image.mask], output)
 
 
 def load_pair(
@@ -123,6 +120,20 @@ def read_file(path: str) -> bytes:
                 limit = MAX_FILE_BYTES >> 20
                 raise BadImage("too_large", f"a file of over {limit} MiB cannot be an image")
         return b"".join(parts)
+
+
+def _unless_done(image: ImageRecord, content: str, output: str) -> ImageRecord | Done | Failure:
+    """The image, if it is not what is finished, or if somebody has removed its mask."""
+    try:
+        if content != image.content:
+            withdraw(output, image.key, image.mask)
+        elif FileSystems.exists(FileSystems.join(output, image.mask)):
+            return Done(image.mask)
+        return image
+    except OutputLost:
+        raise
+    except Exception as error:
+        return Failure.of(image.key, "read", error)
 
 
 def _load_file(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Failure]:

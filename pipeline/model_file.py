@@ -42,6 +42,8 @@ def local_copy(model: str, content: str) -> str:
         OSError: It cannot be read.
     """
     if FileSystems.get_scheme(model) is None:
+        if content and _digest(model) != content:
+            raise ValueError(f"{model!r} is not what it was when the job began")
         return model
     cached = _cache() / content / _name(model)
     # Looked into again: a cache is a place where others may write.

@@ -38,6 +38,9 @@ MAX_EXIF = 140_000
 MAX_GIF_HEAD = 1 << 20
 MAX_READS = 1 << 20
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+
 # Of a segment; within a scan FF is followed by 0, or by a marker without a segment.
 _MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL)
 
@@ -114,6 +117,8 @@ def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, 
     """The image, not yet decoded, its full size, and whether it will be decoded at a smaller."""
     if data.startswith(b"\xff\xd8"):
         data = _plain_jpeg(data)
+    if data.startswith(_PNG) and b"acTL" in data:
+        data = _still_png(data)
     if data.startswith((b"II", b"MM")):
         _check_numbers(data)
     file = _Bounded(data)
@@ -203,6 +208,20 @@ def _plain_jpeg(jpeg: bytes) -> bytes:
     if first is None or _EXIF.search(jpeg, first.end()) is None:
         return jpeg
     return jpeg[: first.end()] + _EXIF.sub(b"\\1\x01\x01", jpeg[first.end() :])
+
+
+def _still_png(png: bytes) -> bytes:
+    """Leaves out the animation, for which Pillow sets memory aside before its size is known."""
+    kept, start, position = [], 0, len(_PNG)
+    for _ in range(MAX_READS // 2):  # Pillow reads each twice and more.
+        end = position + 12 + int.from_bytes(png[position : position + 4], "big")
+        if png[position + 4 : position + 8] in _ANIMATION:
+            kept.append(png[start:position])
+            start = end
+        position = end
+        if position >= len(png):
+            break
+    return b"".join([*kept, png[start:]])
 
 
 def _check_numbers(tiff: bytes) -> None:

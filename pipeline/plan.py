@@ -8,9 +8,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.find import find_files, is_shard
 from pipeline.job import OUTPUTS, Job
-from pipeline.journal import changes, from_line, journal_files
+from pipeline.journal import changes, journal_files, read_rows
 from pipeline.names import claims, stem
-from pipeline.storage import absolute
+from pipeline.storage import literal
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -76,12 +76,10 @@ def _output(job: Job, overwrite: bool) -> str:
 
 
 def _count(output: str) -> int:
-    ours = [absolute(FileSystems.join(output, name)).replace("[", "[[]") for name in OUTPUTS]
+    ours = [literal(FileSystems.join(output, name)) for name in OUTPUTS]
     patterns = [pattern for path in ours for pattern in (path, f"{path}/**")]
     return sum(len(found.metadata_list) for found in FileSystems.match(patterns))
 
 
 def _contents(path: str) -> list[tuple[str, str]]:
-    with FileSystems.open(path, compression_type="uncompressed") as file:
-        rows = map(from_line, file.read().splitlines())
-        return [(row.mask, row.content) for row in rows]
+    return [(row.mask, row.content) for row in read_rows(path)]

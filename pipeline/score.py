@@ -8,7 +8,7 @@ from dataclasses import replace
 import apache_beam as beam
 import numpy as np
 
-from pipeline.ahead import CORES, InThreads
+from pipeline.ahead import CORES, InThreads, room_for
 from pipeline.decode import decode_mask, decode_truth
 from pipeline.metrics import compare, describe_mask
 from pipeline.records import TAGS, Failure, ImageRecord, MetricsRow, Prediction
@@ -57,7 +57,9 @@ def score_record(record: ImageRecord) -> Iterator[MetricsRow | Failure]:
     try:
         prediction = decode_mask(record.image)
         stage = "score"
-        yield score(record, prediction)
+        with room_for(prediction.size):
+            row = score(record, prediction)
+        yield row
     except Exception as error:
         yield Failure.of(record.key, stage, error)
 

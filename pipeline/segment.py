@@ -23,6 +23,9 @@ from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
+# Interpolated probabilities may leave [0, 1] by so little that their masks do not show it.
+ROUNDING = 1e-3
+
 
 class Network(Protocol):
     """What is asked of a ``Segmenter``."""
@@ -100,13 +103,18 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction
                 yield from segment([image], network)
         return
     for image, probability in pairs:
-        if np.isfinite(probability).all():
+        low, high = float(probability.min()), float(probability.max())
+        if low >= -ROUNDING and high <= 1 + ROUNDING:
             yield Prediction(
                 image.key, image.mask, probability, image.size, image.truth, image.content
             )
+            continue
+        if np.isfinite(probability).all():
+            what = f"the network's map goes from {low:.3g} to {high:.3g}; probabilities would do"
+            error = BadImage("no_probability", what)
         else:
             error = BadImage("not_finite", "the network's map holds values that are no numbers")
-            yield Failure.of(image.key, "segment", error)
+        yield Failure.of(image.key, "segment", error)
 
 
 class SegmentImages(beam.PTransform):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import time
 import uuid
@@ -40,6 +41,9 @@ def lost_output(error: BaseException | None) -> OutputLost | None:
     lost = None
     while error is not None:
         lost = error if isinstance(error, OutputLost) else lost
+        # What was raised in another process comes as the text of its traceback.
+        text = re.search(rf"^[\w.]*\b{OutputLost.__name__}: (.+)", str(error), re.MULTILINE)
+        lost = lost or (OutputLost(text[1]) if text else None)
         error = error.__cause__ or error.__context__
     return lost
 
@@ -70,8 +74,13 @@ def write_file(output: str, name: str, data: bytes) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Deletes files; ``[`` in their names is no pattern."""
-    FileSystems.delete([absolute(path).replace("[", "[[]") for path in paths])
+    """Deletes files, which have to be there; nothing in their names is a pattern."""
+    FileSystems.delete([literal(path) for path in paths])
+
+
+def literal(path: str) -> str:
+    """A pattern that matches a path and nothing else."""
+    return re.sub(r"([*?[])", r"[\1]", absolute(path))
 
 
 def absolute(path: str) -> str:
@@ -87,8 +96,7 @@ def clear(output: str, names: Sequence[str]) -> None:
             shutil.rmtree(path)
             continue
         # Object stores have no folders to delete, only files whose names start alike.
-        literal = path.replace("[", "[[]")
-        for found in FileSystems.match([literal, f"{literal}/**"]):
+        for found in FileSystems.match([literal(path), f"{literal(path)}/**"]):
             delete([file.path for file in found.metadata_list])
 
 

@@ -103,7 +103,10 @@ def write_mask(
             encoded = encode_mask(mask, binary=threshold is not None)
             write_file(output, prediction.mask, encoded)
             stage = "score"
-            yield score(prediction, mask)
+            row = score(prediction, mask)
+        # Not inside: a thread that has yielded waits for its turn, which others may have that wait
+        # for the room.
+        yield row
     except OutputLost:
         raise
     except Exception as error:

@@ -67,9 +67,14 @@ def test_a_read_only_folder_is_refused_before_the_job_starts(folder):
     assert said.endswith("cannot write to disk/out: the file system is read-only")
 
 
-def test_a_folder_that_vanishes_ends_the_job(folder):
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_a_folder_that_vanishes_ends_the_job(folder, mode):
     process = subprocess.Popen(
-        [*COMMAND.split(), "--output=out"], cwd=folder, stderr=subprocess.PIPE, text=True
+        [*COMMAND.split(), "--output=out", f"--direct_running_mode={mode}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent)},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not list(folder.glob("out/masks/*.png")) and process.poll() is None:
         time.sleep(0.01)

@@ -123,6 +123,11 @@ def _png_animations():
     yield "APNG, frames out of order", ".png", gray_png(before=frames(2) + control(7, 4, 4))
     data = chunk(b"fdAT", struct.pack(">I", 1) + zlib.compress(bytes(20)))
     yield "APNG that starts with fdAT", ".png", gray_png(before=frames(2) + control(0, 4, 4) + data)
+    # Pillow makes room for what is to be disposed of while it opens the file.
+    numbers = (0, 40_000, 50_000, 0, 0, 1, 10, 1, 0)
+    disposed = frames(2) + chunk(b"fcTL", struct.pack(">IIIIIHHBB", *numbers))
+    huge = png(40_000, 50_000, zlib.compress(bytes(100)), before=disposed)
+    yield "APNG of 2 gigapixels to be disposed of", ".png", huge
     yield "APNG of no size", ".png", gray_png(before=frames(2) + control(0, 0, 0))
 
 

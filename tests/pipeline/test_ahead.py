@@ -1,6 +1,5 @@
 """Work in threads: as a plain loop, in order, bounded, and with an end to what hangs."""
 
-import contextlib
 import threading
 import time
 
@@ -56,7 +55,7 @@ def test_a_thread_makes_no_more_than_a_few_results_ahead():
             made.append(number)
             yield number
 
-    task = Task(many, None, contextlib.nullcontext())
+    task = Task(many, None, threading.Semaphore(1))
     results = task.results()
     assert next(results) == 0
     time.sleep(0.1)
@@ -135,6 +134,51 @@ def test_what_hangs_is_given_up_and_the_rest_goes_on():
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("which", [range(6), range(2, 8), range(0, 9, 2)])
+def test_more_that_hangs_than_there_are_turns_costs_the_rest_nothing(monkeypatch, which):
+    monkeypatch.setattr(ahead, "PATIENCE", 0.02)
+    hanging = threading.Event()
+
+    def read(number):
+        yield number
+        if number in which:
+            hanging.wait(30)
+        yield number
+
+    stage = InThreads(read, 3, 2, TAGS, "read", timeout=0.3, on_timeout=lambda *_: ["late"])
+    stage.start_bundle()
+    start = time.monotonic()
+    found = [result for number in range(9) for result in stage.process(number)]
+    found += [result.value for result in stage.finish_bundle()]
+    # Those that hang at the same time are waited for at the same time.
+    assert time.monotonic() - start < 0.3 * len(which)
+    hanging.set()
+    assert found == [
+        one for number in range(9) for one in (number, "late" if number in which else number)
+    ]
+
+
+def test_what_comes_after_it_was_given_up_is_left():
+    hanging = threading.Event()
+
+    def read(_):
+        hanging.wait(30)
+        yield "too late"
+
+    turns = threading.Semaphore(1)
+    task = Task(read, None, turns)
+    time.sleep(0.02)
+    task.give_up_after(10)
+    assert not turns.acquire(blocking=False)
+    task.give_up_after(0.01)
+    assert turns.acquire(blocking=False)
+    hanging.set()
+    time.sleep(0.1)
+    with pytest.raises(TimedOut, match="nothing came for 0.01 seconds"):
+        next(task.results(lambda: None))
+    assert not turns.acquire(blocking=False)
 
 
 def test_large_images_wait_for_each_other_and_small_ones_do_not(monkeypatch):

@@ -18,6 +18,7 @@ from pipeline.journal import (
     changes,
     from_line,
     journal_files,
+    read_rows,
     start,
     to_line,
 )
@@ -109,6 +110,17 @@ def test_a_job_whose_folder_is_gone_stops(tmp_path):
     output.mkdir()
     with pytest.raises(OutputLost, match="has lost its journal"):
         list(stage.finish_bundle())
+
+
+def test_damaged_lines_are_told_and_their_images_are_done_again(tmp_path, caplog):
+    start(Job(str(tmp_path)))
+    write(tmp_path, [row(1), row(2)])
+    (path,) = journal_files(str(tmp_path))
+    # As a machine that has lost its power leaves them.
+    Path(path).write_bytes(Path(path).read_bytes()[:-9] + b"\n" + bytes(30))
+    assert [one.key for one in read_rows(path)] == [row(1).key]
+    told = [record.getMessage() for record in caplog.records if path in record.getMessage()]
+    assert len(told) == 2 and "line 2" in told[0] and "is done again" in told[0]
 
 
 def test_the_last_row_of_a_mask_counts(tmp_path):

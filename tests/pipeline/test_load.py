@@ -1,7 +1,6 @@
 """Reading images and shards, against plain loops; what an earlier run has finished is left out."""
 
 import gzip
-import io
 import os
 import tracemalloc
 from collections import Counter
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
 
 from pipeline.job import Job
 from pipeline.journal import from_line, journal_files, start
@@ -125,10 +126,8 @@ def test_a_bad_record_is_one_failure_among_good_ones(tmp_path):
 @pytest.mark.parametrize("whole", [0, 3, CHUNK, 40])
 def test_a_truncated_shard_gives_its_whole_records_and_one_failure(tmp_path, suffix, whole):
     records = [example(b"%d" % number, os.urandom(100)) for number in range(50)]
-    data = io.BytesIO()
     plain = tmp_path / "plain.tfrecord"
     write_shard(plain, records)
-    data = plain.read_bytes()[: whole * (len(records[-1]) + 16)]
     sizes = [len(record) + 16 for record in records]
     data = plain.read_bytes()[: sum(sizes[:whole]) + 5]
     path = tmp_path / f"s{suffix}"
@@ -228,9 +227,26 @@ def test_what_is_finished_is_not_read_again_unless_it_has_changed(tmp_path):
     assert [type(one) for one in load(b, {}, finished, out)] == [ImageRecord]
     (tmp_path / "in" / "a.jpg").write_bytes(b"another")
     assert [type(one) for one in load(a, {}, finished, out)] == [ImageRecord]
+    assert not list(Path(out).glob("masks/*"))
     # Whatever happens to their new masks, the old rows are no longer theirs.
     rows = [from_line(Path(path).read_text()) for path in journal_files(out)]
     assert [(row.mask, row.content) for row in rows] == [("masks/b.png", ""), ("masks/a.png", "")]
+
+
+def test_storage_that_fails_while_what_is_finished_is_looked_for_costs_one_image(
+    tmp_path, monkeypatch
+):
+    lay(tmp_path, "in/a.jpg")
+    source = Source(f"{tmp_path}/in/a.jpg", f"{tmp_path}/in/")
+    (record,) = load(source, {})
+
+    def fail(_):
+        raise BeamIOError("the bucket does not answer")
+
+    monkeypatch.setattr(FileSystems, "exists", fail)
+    (failure,) = load(source, {}, {record.mask: record.content}, str(tmp_path))
+    assert (failure.key, failure.stage, failure.reason) == ("a.jpg", "read", "BeamIOError")
+    assert "does not answer" in failure.message
 
 
 def test_a_finished_record_of_a_shard_is_not_read_again(tmp_path):

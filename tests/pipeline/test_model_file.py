@@ -1,5 +1,6 @@
 """Model files: told apart by what they hold, and downloaded once a machine."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,12 @@ def test_a_remote_file_is_downloaded_once_and_again_when_the_copy_is_damaged(tmp
     assert files == [copy]
 
 
-def test_a_remote_file_that_has_changed_since_the_job_began_is_refused(tmp_path):
+def test_a_file_that_has_changed_since_the_job_began_is_refused(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"one")
-    model = f"bucket://{tmp_path}/a.keras"
-    (tmp_path / "a.keras").write_bytes(b"one")
-    with pytest.raises(ValueError, match="not what it was when the job began"):
-        local_copy(model, "00" * 16)
+    for model in (f"bucket://{tmp_path}/a.keras", f"{tmp_path}/a.keras"):
+        (tmp_path / "a.keras").write_bytes(b"one")
+        content = content_of_model(model)
+        (tmp_path / "a.keras").write_bytes(b"two")
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        with pytest.raises(ValueError, match="not what it was when the job began"):
+            local_copy(model, content)

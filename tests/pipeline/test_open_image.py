@@ -103,6 +103,8 @@ def test_files_that_are_no_listed_image_are_never_opened(attempts):
         ("500 megapixels", {"too_large"}),
         ("2 gigapixels a side", {"too_large"}),
         ("GIF of 4 gigapixels", {"too_large"}),
+        ("APNG of 2 gigapixels to be disposed of", {"too_large"}),
+        ("APNG, frame beyond its image", {"decoded"}),
         ("BMP of 4 exapixels", {"too_large"}),
         ("TIFF of 10 gigapixels", {"too_large"}),
         ("WebP of 268 megapixels", {"too_large"}),
@@ -204,6 +206,23 @@ def test_what_is_hidden_from_pillow_leaves_the_picture_as_it_is():
     assert open_image._plain_jpeg(data) is data
 
 
+def test_the_first_picture_of_an_animation_is_read():
+    frames = [photo(), photo().rotate(90), photo().rotate(180)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], disposal=1)
+    data = buffer.getvalue()
+    assert Image.open(io.BytesIO(data)).n_frames == 3
+    still = open_image._still_png(data)
+    assert Image.open(io.BytesIO(still)).n_frames == 1 and len(still) < len(data) / 2
+    with opened(data) as (image, size, _):
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(frames[0]))
+    assert size == frames[0].size
+    # What is no animation is not touched, whatever its pixels and texts say.
+    plain = gray_png(before=chunk(b"tEXt", b"a\0acTL"))
+    assert open_image._still_png(plain) == plain
+    assert load_image(plain)[1] == (4, 4)
+
+
 def test_run_lengths_are_decoded_in_small_images_only():
     palette = bytes(value for level in range(256) for value in (level, 0, 255 - level, 0))
     rows = b"\x05\x01\0\0" * 4 + b"\0\1"
@@ -276,12 +295,12 @@ def test_warnings_of_broken_metadata_are_not_gathered():
 # The largest
 
 
-def zeros_png(width, height, bits, colour):
+def zeros_png(width, height, bits, colour, **options):
     """A PNG of zeros in pieces, so that it is never whole in memory."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     row, packer = bytes(1 + width * channels * bits // 8), zlib.compressobj(1)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    return png(width, height, packed, bits=bits, colour=colour)
+    return png(width, height, packed, bits=bits, colour=colour, **options)
 
 
 def zeros_tiff(width, height, bits, kind, samples=1):
@@ -302,6 +321,9 @@ def zeros_tiff(width, height, bits, kind, samples=1):
 
 def largest():
     yield "gray PNG", zeros_png(20_000, 10_000, 8, 0)
+    frames = chunk(b"acTL", struct.pack(">II", 2, 0))
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 20_000, 10_000, 0, 0, 1, 10, 1, 0))
+    yield "animated PNG", zeros_png(20_000, 10_000, 8, 6, before=frames + control)
     yield "RGBA PNG of 16 bits", zeros_png(20_000, 10_000, 16, 6)
     yield "gray and alpha PNG", zeros_png(20_000, 10_000, 8, 4)
     yield "PNG of one row", zeros_png(100_000_000, 1, 8, 4)

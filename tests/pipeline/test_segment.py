@@ -11,6 +11,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.records import DecodedImage, Failure, Prediction
 from pipeline.segment import SegmentImages, _Segment, load_network, segment
+from pipeline.write import full_size_mask
 
 POISON = 255
 
@@ -130,6 +131,25 @@ def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypa
     monkeypatch.setattr(Network, "__call__", lambda *_: np.zeros((0, 4, 4), np.float32))
     found = list(segment([image(0), image(1)], Network()))
     assert [type(one) for one in found] == [Failure, Failure]
+
+
+@pytest.mark.parametrize(("value", "good"), [(1.0005, True), (-0.0005, True), (1.01, False)])
+def test_a_map_that_leaves_zero_to_one_is_a_failure_that_says_how_far(monkeypatch, value, good):
+    def maps_of(_, images):
+        maps = np.full((len(images), 4, 4), 0.5, np.float32)
+        maps[1, 2, 3] = value
+        return maps
+
+    monkeypatch.setattr(Network, "__call__", maps_of)
+    first, second = segment([image(0), image(1)], Network())
+    assert isinstance(first, Prediction)
+    if good:
+        # Its mask is as if it ended at 0 and 1.
+        mask = full_size_mask(second.probability, (4, 4), None)
+        assert mask[2, 3] == (255 if value > 0.5 else 0)
+    else:
+        assert second.reason == "no_probability"
+        assert second.message.startswith("the network's map goes from 0.5 to 1.01;")
 
 
 def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone(monkeypatch):

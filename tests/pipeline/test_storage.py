@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import traceback
 from pathlib import Path
 
 import pytest
@@ -152,20 +153,28 @@ def test_the_lost_output_behind_an_error_is_found():
             raise OutputLost(f"{error} [while running 'Write']") from error
     except OutputLost as error:
         assert lost_output(error) is lost
+        text = "".join(traceback.format_exception(error))
+    # As the error of a worker in another process comes.
+    told = lost_output(RuntimeError(text))
+    assert str(told) == "cannot write to out: no space is left"
     assert lost_output(ValueError("x")) is None
 
 
-@pytest.mark.parametrize("output", ["out", "out [1]", "[x]", "new/deep"])
+@pytest.mark.parametrize("output", ["out", "out [1]", "[x]", "new/deep", "out?", "*"])
 def test_clearing_removes_what_is_named_and_no_more(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
+    # Others that would be matched if the name were a pattern.
+    for other in ("x", "out1", "out 1"):
+        write_file(other, "a/d", b"x")
     for name in ("a/b [2]/c", "a/d", "b", "c"):
         write_file(output, name, b"x")
     storage.clear(output, ["a", "b", "none"])
     assert files_below(tmp_path / output) == ["c"]
     assert sorted(path.name for path in (tmp_path / output).iterdir()) == ["c", "temporary"]
+    assert all((tmp_path / other / "a" / "d").is_file() for other in ("x", "out1", "out 1"))
 
 
-@pytest.mark.parametrize("name", ["a", "a [1]", "[x]/a*"])
+@pytest.mark.parametrize("name", ["a", "a [1]", "[x]/a*", "a?", "*", "a[1-9]"])
 def test_deleting_takes_names_as_they_are(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     write_file(".", name, b"x")

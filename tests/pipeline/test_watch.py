@@ -1,5 +1,12 @@
+"""A run whose worker has died ends, even where Beam would wait for it without end."""
+
+import inspect
 import subprocess
 import sys
+
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+from pipeline.watch import BEAMS_NAME
 
 # A thread of Beam's that waits for a worker fails; the main thread does what the test says.
 PROGRAM = """
@@ -30,6 +37,11 @@ def test_a_run_that_waits_for_a_dead_worker_is_ended():
     assert ended.stderr.splitlines()[-1] == "gone: a worker has died: return code -9"
     # The usual report is there, too.
     assert "Traceback" in ended.stderr
+
+
+def test_the_thread_is_named_as_beam_names_it():
+    source = inspect.getsource(worker_handlers.SubprocessSdkWorkerHandler.start_worker)
+    assert f"name='{BEAMS_NAME}'" in source and "target=self.worker.run" in source
 
 
 def test_a_run_that_ends_in_time_keeps_its_status():

@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apache_beam as beam
@@ -10,15 +11,17 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
-from pipeline import write
+from pipeline import ahead, write
 from pipeline.metrics import compare, describe_mask
-from pipeline.records import Failure, MetricsRow, Prediction
+from pipeline.records import Failure, ImageRecord, MetricsRow, Prediction
+from pipeline.score import score_record
 from pipeline.summary import DatasetStatistics
 from pipeline.write import (
     WriteLines,
     WriteMasks,
     encode_mask,
     full_size_mask,
+    write_mask,
     write_summary,
 )
 
@@ -173,6 +176,27 @@ def test_the_stage_writes_each_mask_and_scores_what_it_wrote(tmp_path, threshold
         failures = written.failures | beam.Map(lambda one: (one.key, one.stage))
         assert_that(failures, equal_to([("c.jpg", "write")]), label="failures")
     assert files_below(tmp_path) == ["masks/b.png", "masks/bad.png", "masks/c/a.png", "masks/file"]
+
+
+def free_for_others():
+    """Whether another thread gets the room for a large image."""
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(ahead._large.acquire, timeout=1).result()
+        if got:
+            pool.submit(ahead._large.release).result()
+    return got
+
+
+def test_a_large_image_that_waits_for_its_turn_keeps_no_other_from_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "LARGE_PIXELS", 10)
+    prediction = Prediction("a.jpg", "masks/a.png", smooth(), (30, 20), None)
+    results = write_mask(prediction, str(tmp_path), None)
+    assert isinstance(next(results), MetricsRow)
+    # Here a thread gives its turn back, and waits for the next.
+    assert free_for_others()
+    results = score_record(ImageRecord("a.png", "a.png", (tmp_path / "masks/a.png").read_bytes()))
+    assert isinstance(next(results), MetricsRow)
+    assert free_for_others()
 
 
 def test_lines_hold_every_record_once(tmp_path):
