@@ -91,18 +91,19 @@ def photos():
     return np.stack(images)
 
 
-# Mean difference of maps, share of pixels on another side of 0.5, in any one photo.
+# Mean difference of maps, share of pixels on another side of 0.5: of all photos, as how far one is
+# off depends on how sure the weights are of it.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    [("bfloat16", 0.003, 0.006), ("float16", 0.0006, 0.0008)],
+    [("bfloat16", 0.003, 0.003), ("float16", 0.0004, 0.0004)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
     exact = Segmenter(mini, 224, 11)(photos)
     near = Segmenter(mini, 224, 11, precision=precision)(photos)
     assert near.dtype == np.float32
     assert len(np.unique(near)) > 1000  # The sigmoid is not rounded.
-    assert 0 < np.abs(near - exact).mean(axis=(1, 2)).max() < mean
-    assert ((near >= 0.5) != (exact >= 0.5)).mean(axis=(1, 2)).max() < share
+    assert 0 < np.abs(near - exact).mean() < mean
+    assert ((near >= 0.5) != (exact >= 0.5)).mean() < share
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
