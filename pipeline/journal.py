@@ -22,7 +22,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.ahead import in_window
 from pipeline.job import JOURNAL, Job
 from pipeline.records import MetricsRow
-from pipeline.storage import OutputLost, clear, delete, literal, write_file
+from pipeline.storage import OutputLost, delete, literal, write_file
 
 HEAD = "job.json"
 # A file is written after so many rows, or when one comes after so many seconds.
@@ -113,14 +113,13 @@ def from_line(line: str | bytes) -> MetricsRow:
 
 
 def withdraw(output: str, key: str, mask: str) -> None:
-    """Takes back what is finished of an image that has changed, before its mask is made anew.
+    """Takes back the row of an image that has changed, before its mask is made anew.
 
     A run that is killed after the new mask and before its row would leave the new mask with the old
-    row, which fits again if the image changes back. The old mask must not outlive an image that has
-    become a failure.
+    row, which fits again if the image changes back. The mask stays: it may already be the new one,
+    of a bundle that is done twice.
     """
     _append(output, [MetricsRow(key, mask, (0, 0), "changed", {}, content="")])
-    clear(output, [mask])
 
 
 def newest(entries: Iterable[tuple[str, MetricsRow]]) -> tuple[str, MetricsRow]:
