@@ -25,7 +25,7 @@ from pipeline.summary import DatasetStatistics
 PNG_LEVEL = 1
 PNG_STRATEGY = zlib.Z_RLE
 # A mask is made so many pixels at a time, as their floats take four to eight times its memory.
-BAND = 1 << 18
+BAND = 1 << 20
 # About so many in a file of rows: as many as a worker may sort in memory.
 LINES = 50_000
 
