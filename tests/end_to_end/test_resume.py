@@ -56,7 +56,7 @@ def files(output):
 def workers(process):
     """The process ids of a run's workers, in the order of their start."""
     found = subprocess.run(
-        ["pgrep", "-g", str(process.pid), "-f", "python -m apache_beam.*sdk_worker_main"],
+        ["pgrep", "-g", str(process.pid), "-f", "apache_beam.*sdk_worker_main"],
         capture_output=True,
         text=True,
     )
