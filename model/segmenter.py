@@ -15,8 +15,8 @@ from model.precision import dtype_of
 
 TTA = ("none", "flip")
 
-# An interpolation between probabilities may round to a little more than one.
-_ROUNDING = 1e-3
+# An interpolation between probabilities may leave [0, 1] by so little that no mask shows it.
+ROUNDING = 1e-3
 
 
 class Segmenter:
@@ -154,7 +154,7 @@ class Segmenter:
                 "as after a training that diverged; probabilities from 0 to 1 would do"
             )
         low, high = float(found.min()), float(found.max())
-        if low < -_ROUNDING or high > 1 + _ROUNDING:
+        if low < -ROUNDING or high > 1 + ROUNDING:
             raise ValueError(
                 f"the model's map of a test image has values from {low:.4g} to {high:.4g}, "
                 "probabilities are from 0 to 1; if these are logits, add a sigmoid"

@@ -159,10 +159,14 @@ def _check_output(job: Job, overwrite: bool) -> None:
         raise UsageError(f"--output {output!r} is a file; name a folder")
     try:
         everything = FileSystems.join(literal(output), "**")
-        found = FileSystems.match([everything], limits=[100])[0].metadata_list
         # What a run has left that was killed before it began.
         begun = absolute(FileSystems.join(output, TEMPORARY)) + "/"
-        taken = any(not absolute(file.path).startswith(begun) for file in found)
+        # One file tells as a rule, without a list of all masks.
+        for limits in ([1], None):
+            found = FileSystems.match([everything], limits=limits)[0].metadata_list
+            taken = any(not absolute(file.path).startswith(begun) for file in found)
+            if taken or not found:
+                break
         journal = read_head(output) if taken and job.resume else None
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be used: {error}") from error

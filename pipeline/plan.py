@@ -68,8 +68,8 @@ def _output(job: Job, overwrite: bool) -> str:
     if not job.resume:
         return "is empty or new"
     changed = changes(job)
-    contents = dict(last for path in journal_files(job.output) for last in _contents(path))
-    masks = sum(map(bool, contents.values()))
+    rows = (row for path in journal_files(job.output) for row in read_rows(path))
+    masks = sum(map(bool, {row.mask: row.content for row in rows}.values()))
     if changed:
         return f"{masks} finished images are stale and done again: {', '.join(changed)}"
     return f"goes on; {masks} images are finished, and kept where they have not changed"
@@ -79,7 +79,3 @@ def _count(output: str) -> int:
     ours = [literal(FileSystems.join(output, name)) for name in OUTPUTS]
     patterns = [pattern for path in ours for pattern in (path, f"{path}/**")]
     return sum(len(found.metadata_list) for found in FileSystems.match(patterns))
-
-
-def _contents(path: str) -> list[tuple[str, str]]:
-    return [(row.mask, row.content) for row in read_rows(path)]

@@ -23,9 +23,6 @@ from pipeline.records import BadImage, DecodedImage, Failure, Prediction
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
-# Interpolated probabilities may leave [0, 1] by so little that their masks do not show it.
-ROUNDING = 1e-3
-
 
 class Network(Protocol):
     """What is asked of a ``Segmenter``."""
@@ -40,7 +37,7 @@ class Network(Protocol):
 
 
 def network_of(job: Job) -> Callable[[], Segmenter]:
-    """Loads the network of a job, in whichever process it is called."""
+    """What loads the network of a job, in whichever process it is called."""
     return functools.partial(
         load_network,
         job.model,
@@ -85,13 +82,14 @@ def load_network(
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
     """Runs the network on a batch; in halves if memory is short, image by image if it fails."""
+    # Here and not above, so that building a graph loads no TensorFlow.
+    from model.segmenter import ROUNDING, out_of_memory
+
     tried = network.batch_size
     try:
         maps = network(np.stack([image.pixels for image in images]))
         pairs = list(zip(images, maps, strict=True))
     except Exception as error:
-        from model.segmenter import out_of_memory
-
         if out_of_memory(error) and network.halve(tried):
             logging.warning("out of memory, %d images at once from now on", network.batch_size)
             yield from segment(images, network)

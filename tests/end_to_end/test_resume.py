@@ -234,10 +234,12 @@ def test_a_worker_that_is_killed_ends_the_run_and_nothing_is_lost(few, which):
     os.mkfifo(few / "in" / "fifo.jpg")
     try:
         process = start(*flags, "--read_timeout=600", cwd=few)
-        while journaled(output) < 64 and process.poll() is None:
-            time.sleep(0.02)
-        os.kill(workers(process)[which], signal.SIGKILL)
         try:
+            while journaled(output) < 64 and process.poll() is None:
+                time.sleep(0.02)
+            running = workers(process)
+            assert len(running) == 2
+            os.kill(running[which], signal.SIGKILL)
             _, err = process.communicate(timeout=60)
         finally:
             kill(process)

@@ -234,7 +234,8 @@ def test_an_output_folder_may_be_missing_or_empty(folder):
 def test_what_a_run_left_that_was_killed_before_it_began_is_in_nobodys_way(folder, flags):
     lay(folder / "out", "temporary/probe-1", "temporary/2")
     assert job("--output", "out", *flags).output == "out"
-    lay(folder / "out", "temporary.txt")
+    # However much it is, it hides nothing else.
+    lay(folder / "out", *(f"temporary/{number}" for number in range(300)), "temporary.txt")
     assert flags == ["--overwrite"] or refused("--output", "out", *flags)
 
 
