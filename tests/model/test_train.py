@@ -12,6 +12,7 @@ import pytest
 
 from model import train as command
 from model.checkpoint import save_float16
+from model.teacher import efficientnet_lite0
 from model.train import TrainConfig, train
 from tests.model.toy import toy
 
@@ -97,6 +98,34 @@ def test_averages_are_scored_and_kept_and_training_goes_on_without_them(pairs, t
         np.testing.assert_allclose(one, other, atol=1e-4)
     plain = train(toy(), pairs, TrainConfig(**{**SMALL, "steps": 20}), tmp_path / "plain")
     np.testing.assert_allclose(losses, plain, rtol=1e-4)
+
+
+def test_a_teacher_is_learnt_from_and_left_out_of_what_is_kept(pairs, tmp_path):
+    def student():
+        """Has nothing of a BASNet but its output, and stages where the teacher's features are."""
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((None, None, 3))
+        x = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(inputs))
+        x = keras.layers.Conv2D(32, 3, padding="same", name="encoder5_block3_relu2")(x)
+        x = keras.layers.AveragePooling2D(2)(x)
+        x = keras.layers.Conv2D(32, 3, padding="same", name="encoder6_block3_relu2")(x)
+        x = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(x)
+        return keras.Model(inputs, keras.layers.UpSampling2D(32)(x))
+
+    config = TrainConfig(**{**SMALL, "steps": 40})
+    teacher = efficientnet_lite0()
+    known = [np.asarray(weight) for weight in teacher.weights]
+    losses = train(student(), pairs, config, tmp_path / "taught", teacher=teacher)
+    plain = train(student(), pairs, config, tmp_path / "plain")
+    # Likeness is a negative loss: two features, at most -2 each.
+    gained = np.subtract(plain, losses)
+    assert abs(gained[0]) < 0.5
+    assert gained[-5:].mean() > 1
+    for weight, before in zip(teacher.weights, known, strict=True):
+        np.testing.assert_array_equal(weight, before)
+    student().load_weights(tmp_path / "taught" / "final.weights.h5")
+    with pytest.raises(ValueError, match=r"another run: teacher is None, was \w{8}"):
+        train(student(), pairs, config, tmp_path / "taught")
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
