@@ -2,8 +2,8 @@
 
 The teacher is EfficientNet-Lite0: Tan & Le, "EfficientNet: Rethinking Model Scaling for
 Convolutional Neural Networks", ICML 2019, with ReLU6 in place of swish and without
-squeeze-and-excitation. Features of another network as hints: Romero et al., "FitNets: Hints for
-Thin Deep Nets", ICLR 2015. The teacher is of use in training only; no weights file holds it.
+squeeze-and-excitation. Its features are hints, which a regressor on top of ours is to meet: Romero
+et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015. Neither is of use after training.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _STAGES = (
     (6, 320, 1, 1, 3),
 )
 # The last stages at a sixteenth and at a 32nd of the image's sides, of the teacher and of BASNet.
-_TAUGHT = (4, 6)
-_LEARNING = ("encoder5_block3_relu2", "encoder6_block3_relu2")
+_TEACHING_STAGES = (4, 6)
+_LEARNING_LAYERS = ("encoder5_block3_relu2", "encoder6_block3_relu2")
 
 
 def load_teacher(path: Path) -> keras.Model:
@@ -47,7 +47,7 @@ def load_teacher(path: Path) -> keras.Model:
         OSError: if there is no such file.
         ValueError: if PyTorch is not installed, or the file is damaged or of another network.
     """
-    arrays = read_paper(path)
+    theirs = read_paper(path)
     teacher = efficientnet_lite0()
     for layer in (layer for layer in teacher.layers if layer.weights):
         names, axes = ["weight"], (2, 3, 1, 0)
@@ -55,80 +55,87 @@ def load_teacher(path: Path) -> keras.Model:
             axes = (2, 3, 0, 1)
         elif isinstance(layer, layers.BatchNormalization):
             names, axes = ["weight", "bias", "running_mean", "running_var"], (0,)
-        theirs = [arrays.get(f"{layer.name}.{name}", np.empty(0)) for name in names]
-        theirs = [array.transpose(axes) if array.ndim == len(axes) else array for array in theirs]
-        if [array.shape for array in theirs] != [tuple(own.shape) for own in layer.weights]:
-            raise ValueError(
-                f"{path} is not of EfficientNet-Lite0: {layer.name} is another, or none"
-            )
-        layer.set_weights(theirs)
+        prefix = layer.name.replace("-", ".")
+        arrays = [theirs.pop(f"{prefix}.{name}", np.empty(0)) for name in names]
+        arrays = [array.transpose(axes) if array.ndim == len(axes) else array for array in arrays]
+        if [array.shape for array in arrays] != [tuple(own.shape) for own in layer.weights]:
+            raise ValueError(f"{path} is not of EfficientNet-Lite0: {prefix} is another, or none")
+        layer.set_weights(arrays)
+    for name in theirs:
+        # EfficientNet-B0 has all of these, and squeeze-and-excitation.
+        if name.startswith("_blocks.") and not name.endswith(".num_batches_tracked"):
+            raise ValueError(f"{path} is not of EfficientNet-Lite0, which has no {name}")
     return teacher
 
 
 def efficientnet_lite0() -> keras.Model:
-    """EfficientNet-Lite0 up to its last stage, with random weights; see `load_teacher`."""
+    """EfficientNet-Lite0 up to its last stage, with random weights; see `load_teacher`.
+
+    Layers have the published names, with hyphens for dots: PyTorch, as a backend, takes no dots.
+    """
     inputs = keras.Input((None, None, 3))
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(inputs)
     x = _normalized(_convolution(32, 3, 2, "_conv_stem")(x), "_bn0", activate=True)
     features, number = [], 0
     for expansion, channels, blocks, stride, kernel in _STAGES:
         for block in range(blocks):
-            name, shortcut = f"_blocks.{number}", x
+            name, shortcut = f"_blocks-{number}", x
             if expansion > 1:
-                x = _convolution(x.shape[-1] * expansion, 1, 1, f"{name}._expand_conv")(x)
-                x = _normalized(x, f"{name}._bn0", activate=True)
+                x = _convolution(x.shape[-1] * expansion, 1, 1, f"{name}-_expand_conv")(x)
+                x = _normalized(x, f"{name}-_bn0", activate=True)
             x = layers.DepthwiseConv2D(
                 kernel,
                 stride if block == 0 else 1,
                 padding="same",
                 use_bias=False,
-                name=f"{name}._depthwise_conv",
+                name=f"{name}-_depthwise_conv",
             )(x)
-            x = _normalized(x, f"{name}._bn1", activate=True)
-            x = _convolution(channels, 1, 1, f"{name}._project_conv")(x)
-            x = _normalized(x, f"{name}._bn2", activate=False)
+            x = _normalized(x, f"{name}-_bn1", activate=True)
+            x = _convolution(channels, 1, 1, f"{name}-_project_conv")(x)
+            x = _normalized(x, f"{name}-_bn2", activate=False)
             if block > 0:
                 x = layers.Add()([shortcut, x])
             number += 1
         features.append(x)
-    return keras.Model(inputs, [features[stage] for stage in _TAUGHT], trainable=False)
+    return keras.Model(inputs, [features[stage] for stage in _TEACHING_STAGES], trainable=False)
 
 
 def standardized(teacher: keras.Model, batches: Iterable[np.ndarray]) -> keras.Model:
-    """A teacher every channel of whose features has mean 0 and variance 1.
+    """A teacher the channels of whose features all have mean 0 and variance 1 over some photos.
 
     A channel that is large everywhere would else be most of what there is to learn.
 
     Args:
         teacher: a model with a list of outputs (N, H, W, C).
-        batches: images (N, S, S, 3) to take the moments over, in the teacher's range, any dtype.
+        batches: the photos, (N, S, S, 3) in the teacher's range, any dtype; at least one batch,
+            each of which counts the same.
 
     Returns:
         A model with outputs of the same shapes, float32.
     """
-    squares, sums, count = None, None, 0
+    means, squares = [], []
     for images in batches:
         features = [
-            np.asarray(keras.ops.cast(maps, "float32"), "float64")
+            keras.ops.convert_to_numpy(keras.ops.cast(maps, "float32")).astype("float64")
             for maps in teacher(images.astype("float32"))
         ]
-        means = [maps.mean(axis=(0, 1, 2)) for maps in features]
-        powers = [np.square(maps).mean(axis=(0, 1, 2)) for maps in features]
-        sums = [a + b for a, b in zip(sums, means, strict=True)] if sums else means
-        squares = [a + b for a, b in zip(squares, powers, strict=True)] if squares else powers
-        count += 1
-    outputs = [
-        layers.Normalization(
-            mean=total / count,
-            variance=power / count - np.square(total / count),
-            dtype="float32",
-        )(maps)
-        for maps, total, power in zip(teacher.outputs, sums, squares, strict=True)
-    ]
+        means.append([maps.mean(axis=(0, 1, 2)) for maps in features])
+        squares.append([np.square(maps).mean(axis=(0, 1, 2)) for maps in features])
+    outputs = []
+    for maps, mean, square in zip(
+        teacher.outputs,
+        (np.mean(of_batches, axis=0) for of_batches in zip(*means, strict=True)),
+        (np.mean(of_batches, axis=0) for of_batches in zip(*squares, strict=True)),
+        strict=True,
+    ):
+        variance = square - np.square(mean)
+        # A channel that never changes, but for rounding, must not become the loudest.
+        variance = np.maximum(variance, 1e-4 * variance.mean())
+        outputs.append(layers.Normalization(mean=mean, variance=variance, dtype="float32")(maps))
     return keras.Model(teacher.input, outputs)
 
 
-def with_hints(network: keras.Model, teacher: keras.Model) -> keras.Model:
+def with_regressors(network: keras.Model, teacher: keras.Model) -> keras.Model:
     """A network that also says what the teacher's features would be.
 
     Args:
@@ -137,15 +144,15 @@ def with_hints(network: keras.Model, teacher: keras.Model) -> keras.Model:
 
     Returns:
         A model that shares the network's layers, with two more outputs, of the teacher's shapes:
-        1x1 convolutions of the encoder's features, float32.
+        1x1 convolutions of the features of the encoder's last two stages, float32.
     """
-    hints = [
-        layers.Conv2D(maps.shape[-1], 1, name=f"hint_{name}", dtype="float32")(
+    regressors = [
+        layers.Conv2D(maps.shape[-1], 1, name=f"regressor_{name}", dtype="float32")(
             network.get_layer(name).output
         )
-        for name, maps in zip(_LEARNING, teacher.outputs, strict=True)
+        for name, maps in zip(_LEARNING_LAYERS, teacher.outputs, strict=True)
     ]
-    return keras.Model(network.input, [*network.outputs, *hints])
+    return keras.Model(network.input, [*network.outputs, *regressors])
 
 
 def _convolution(filters: int, kernel: int, stride: int, name: str) -> layers.Conv2D:

@@ -21,15 +21,15 @@ from model.basnet import BASNet
 from model.calibration import finished
 from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from model.data import Pair, batches, find_pairs, load_pair, load_whole, name_hash, split_pairs
-from model.fused import copy_weights, with_fused_normalization
+from model.fused import with_fused_normalization
 from model.losses import HybridLoss
-from model.teacher import load_teacher, standardized, with_hints
+from model.teacher import load_teacher, standardized, with_regressors
 from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
 CALIBRATION_IMAGES = 256
-# Weight of the cosine similarity to each of the teacher's two features, beside the eight maps.
-HINT = 2.0
+# Weight of the likeness (cosine) to each of the teacher's two features, beside the eight maps.
+HINT_WEIGHT = 2.0
 CHECKPOINT = "checkpoint.npz"
 LOG = "log.jsonl"
 WEIGHTS = "final.weights.h5"
@@ -103,11 +103,13 @@ def train(
         output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
         validation: held-out pairs; at most 256 are used, drawn by their names.
         validation_size: side of the squares that photos are shown as after training, when they
-            are held out or normalisation is calibrated; None for that of a crop.
+            are held out, normalisation is calibrated or a teacher's features are standardised;
+            None for that of a crop.
         teacher: a model whose features the encoder learns to tell, as `load_teacher` gives it.
 
     Returns:
-        The loss of every step since step 0, also of those before the checkpoint.
+        The loss of every step since step 0, also of those before the checkpoint. With a teacher
+        it may be negative: likeness to its features lowers it by up to 4.
 
     Raises:
         ValueError: if the checkpoint is of another run.
@@ -122,8 +124,10 @@ def train(
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
-    identity |= {"teacher": _weights_digest(teacher) if teacher else None}
     size = validation_size or config.crop
+    if teacher is not None:
+        # Its features are standardised over photos of this size.
+        identity |= {"teacher": f"{_weights_digest(teacher)} at {size}"}
     chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
     held_out = [load_pair(pair, size) for pair in chosen]
     photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
@@ -132,18 +136,19 @@ def train(
     on_tensorflow = keras.backend.backend() == "tensorflow"
     network = with_fused_normalization(model) if on_tensorflow else model
     predictor = keras.Model(network.input, network.outputs[0])
-    learner, lessons = network, [HybridLoss(config.ssim) for _ in network.outputs]
+    learner, criteria = network, [HybridLoss(config.ssim) for _ in network.outputs]
     # The paper sums all eight; the two finest, doubled, are those that are looked at.
-    shares = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
+    criteria_weights = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
+    hints = None
     if teacher is not None:
-        teacher = standardized(teacher, familiar)
-        learner = with_hints(network, teacher)
-        lessons += [keras.losses.CosineSimilarity() for _ in teacher.outputs]
-        shares += [HINT for _ in teacher.outputs]
+        hints = standardized(teacher, familiar)
+        learner = with_regressors(network, hints)
+        criteria += [keras.losses.CosineSimilarity() for _ in hints.outputs]
+        criteria_weights += [HINT_WEIGHT for _ in hints.outputs]
     learner.compile(
         optimizer=keras.optimizers.AdamW(schedule, **average),
-        loss=lessons,
-        loss_weights=shares,
+        loss=criteria,
+        loss_weights=criteria_weights,
         # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() == "jax",
     )
@@ -171,8 +176,8 @@ def train(
         for step, (images, masks) in enumerate(stream, start=first + 1):
             learner.reset_metrics()
             truths = [masks] * len(network.outputs)
-            if teacher is not None:
-                truths += teacher.predict_on_batch(images)
+            if hints is not None:
+                truths += hints.predict_on_batch(images)
             losses.append(float(learner.train_on_batch(images, truths, return_dict=True)["loss"]))
             elapsed = time.monotonic() - began
             state = {
@@ -192,7 +197,9 @@ def train(
             if last:
                 break
     with finished(learner, familiar):
-        copy_weights(network, model)
+        kept = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+    for name, weights in kept.items():
+        model.get_layer(name).set_weights(weights)
     save_float16(model, output / WEIGHTS)
     return losses
 

@@ -8,9 +8,7 @@ from PIL import Image
 
 from model.basnet import BASNet
 from model.readers import read_paper
-from model.teacher import efficientnet_lite0, load_teacher, standardized, with_hints
-
-torch = pytest.importorskip("torch")
+from model.teacher import efficientnet_lite0, load_teacher, standardized, with_regressors
 
 SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
 
@@ -21,8 +19,10 @@ BLOCKS += [(80, 2, 3), (80, 1, 3), (80, 1, 3), (112, 1, 5), (112, 1, 5), (112, 1
 BLOCKS += [(192, 2, 5), (192, 1, 5), (192, 1, 5), (192, 1, 5), (320, 1, 3)]
 
 
-def _state():
+@pytest.fixture(scope="module")
+def state():
     """A state dict with the published names and shapes, and random numbers."""
+    torch = pytest.importorskip("torch")
     generator = torch.Generator().manual_seed(0)
     state = {}
 
@@ -61,6 +61,7 @@ def _state():
 
 def _reference(state, pixels):
     """The same network in PyTorch, on pixels (N, 3, H, W); "same" as TensorFlow pads."""
+    import torch
 
     def convolution(x, name, stride, groups=1):
         kernel = state[f"{name}.weight"]
@@ -88,18 +89,17 @@ def _reference(state, pixels):
 
 
 @pytest.fixture(scope="module")
-def state():
-    return _state()
-
-
-@pytest.fixture(scope="module")
 def teacher(state, tmp_path_factory):
+    import torch
+
     path = tmp_path_factory.mktemp("teacher") / "lite0.pth"
     torch.save(state, path)
     return load_teacher(path)
 
 
 def test_features_are_those_of_pytorch(state, teacher):
+    import torch
+
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype("float32")
     expected = _reference(state, torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
     for ours, theirs in zip(teacher(pixels), expected, strict=True):
@@ -108,16 +108,23 @@ def test_features_are_those_of_pytorch(state, teacher):
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * theirs.std())
 
 
-def test_a_file_of_another_network_is_refused(state, tmp_path):
-    for name, value in (("_bn0.bias", None), ("_blocks.3._expand_conv.weight", torch.ones(2, 2))):
-        wrong = {key: tensor for key, tensor in state.items() if key != name}
-        if value is not None:
-            wrong[name] = value
-        torch.save(wrong, tmp_path / "wrong.pth")
-        with pytest.raises(
-            ValueError, match=rf"wrong\.pth is not of EfficientNet-Lite0: {name[:4]}"
-        ):
-            load_teacher(tmp_path / "wrong.pth")
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("_bn0.bias", None, "_bn0 is another, or none"),
+        ("_blocks.3._expand_conv.weight", (2, 2), "_blocks.3._expand_conv is another, or none"),
+        ("_blocks.3._se_reduce.weight", (6, 144, 1, 1), "has no _blocks.3._se_reduce.weight"),
+    ],
+)
+def test_a_file_of_another_network_is_refused(state, tmp_path, name, shape, message):
+    import torch
+
+    wrong = {key: tensor for key, tensor in state.items() if key != name}
+    if shape is not None:
+        wrong[name] = torch.ones(shape)
+    torch.save(wrong, tmp_path / "wrong.pth")
+    with pytest.raises(ValueError, match=rf"wrong\.pth is not of EfficientNet-Lite0.*{message}"):
+        load_teacher(tmp_path / "wrong.pth")
 
 
 def test_standardized_features_have_mean_0_and_variance_1(teacher):
@@ -130,16 +137,28 @@ def test_standardized_features_have_mean_0_and_variance_1(teacher):
         np.testing.assert_allclose(maps.var(axis=(0, 1, 2)), 1, atol=1e-3)
 
 
-def test_hints_leave_the_maps_as_they_are():
+def test_a_channel_that_never_changes_stays_quiet():
+    inputs = keras.Input((None, None, 3))
+    loud = keras.Model(inputs, [inputs, inputs])
+    batches = np.random.default_rng(3).uniform(0, 255, (2, 4, 8, 8, 3)).astype("float32")
+    batches[..., 1] = 0.1
+    later = batches[0].copy()
+    later[..., 1] = 0.2
+    for maps in standardized(loud, batches)(later):
+        np.testing.assert_allclose(maps[..., 0].numpy().std(), 1, atol=0.1)
+        assert np.abs(maps[..., 1]).max() < 1
+
+
+def test_regressors_leave_the_maps_as_they_are():
     network = BASNet.from_preset("basnet_mini")
-    learner = with_hints(network, efficientnet_lite0())
+    learner = with_regressors(network, efficientnet_lite0())
     pixels = np.random.default_rng(2).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
     outputs = learner(pixels)
     for ours, theirs in zip(outputs, network(pixels), strict=False):
         np.testing.assert_array_equal(ours, theirs)
     assert [tuple(maps.shape) for maps in outputs[8:]] == [(1, 4, 6, 112), (1, 2, 3, 320)]
     added = [weight for weight in learner.weights if all(weight is not w for w in network.weights)]
-    assert all(weight.path.startswith("hint_") for weight in added)
+    assert all(weight.path.startswith("regressor_") for weight in added)
     assert len(added) == 4
     assert {keras.backend.standardize_dtype(maps.dtype) for maps in outputs} == {"float32"}
 

@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from model import train as command
 from model.checkpoint import save_float16
-from model.teacher import efficientnet_lite0
 from model.train import TrainConfig, train
 from tests.model.toy import toy
 
@@ -22,6 +22,35 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 ROOT = Path(__file__).parents[2]
 SMALL = {"steps": 12, "batch_size": 2, "crop": 64, "resize": 72, "warmup_steps": 2}
 SMALL |= {"learning_rate": 1e-2, "checkpoint_every": 3, "validate_every": 4}
+
+
+def _student():
+    """Has nothing of a BASNet but its output, and stages where a teacher's features are."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Conv2D(32, 3, padding="same", name="encoder5_block3_relu2")(x)
+    x = keras.layers.AveragePooling2D(2)(x)
+    x = keras.layers.Conv2D(32, 3, padding="same", name="encoder6_block3_relu2")(x)
+    x = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(x)
+    return keras.Model(inputs, keras.layers.UpSampling2D(32)(x))
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """Two features that can be learnt: means of colours, and their contrast to each other."""
+    inputs = keras.Input((None, None, 3))
+    fine = keras.layers.AveragePooling2D(16)(inputs)
+    coarse = keras.layers.AveragePooling2D(2)(fine)
+    return keras.Model(inputs, [fine, coarse - coarse[..., ::-1]], trainable=False)
+
+
+def _shapes(weights):
+    """Names and shapes of what a weights file holds."""
+    shapes = {}
+    with h5py.File(weights) as file:
+        file.visititems(lambda name, item: shapes.update({name: getattr(item, "shape", None)}))
+    return shapes
 
 
 def _rows(output):
@@ -46,11 +75,16 @@ def test_training_lowers_the_loss(pairs, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path, monkeypatch, ema):
+@pytest.mark.parametrize(
+    ("build", "ema", "taught"), [(toy, 0.0, False), (toy, 0.9, False), (_student, 0.9, True)]
+)
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    pairs, tmp_path, monkeypatch, teacher, build, ema, taught
+):
     config = TrainConfig(**SMALL, ema=ema)
-    model = toy()
-    whole = train(model, pairs, config, tmp_path / "whole", validation=pairs[:3])
+    others = {"validation": pairs[:3], "teacher": teacher if taught else None}
+    model = build()
+    whole = train(model, pairs, config, tmp_path / "whole", **others)
 
     step = keras.Model.train_on_batch
     left = iter(range(8))
@@ -62,11 +96,11 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path, 
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(keras.Model, "train_on_batch", train_on_batch)
-        train(toy(), pairs, config, tmp_path / "parts", validation=pairs[:3])
+        train(build(), pairs, config, tmp_path / "parts", **others)
     assert not (tmp_path / "parts" / "final.weights.h5").exists()
 
-    resumed = toy()
-    parts = train(resumed, pairs, config, tmp_path / "parts", validation=pairs[:3])
+    resumed = build()
+    parts = train(resumed, pairs, config, tmp_path / "parts", **others)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     for one, other in zip(model.weights, resumed.weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -88,8 +122,13 @@ def test_minutes_stop_a_run_that_can_go_on(pairs, tmp_path):
     assert len(train(toy(), pairs, TrainConfig(**SMALL), tmp_path)) == 12
 
 
-def test_averages_are_scored_and_kept_and_training_goes_on_without_them(pairs, tmp_path):
+@pytest.mark.parametrize("fused", [True, False])
+def test_averages_are_scored_and_kept_and_training_goes_on_without_them(
+    pairs, tmp_path, monkeypatch, fused
+):
     """A momentum of almost 1 keeps the average where it began, while the weights move."""
+    if not fused:  # As on other backends, where the model itself is trained.
+        monkeypatch.setattr(command, "with_fused_normalization", lambda model: model)
     model, start = toy(), toy()
     config = TrainConfig(**{**SMALL, "steps": 20}, ema=0.999999)
     losses = train(model, pairs, config, tmp_path / "average", validation=pairs[:3])
@@ -100,32 +139,17 @@ def test_averages_are_scored_and_kept_and_training_goes_on_without_them(pairs, t
     np.testing.assert_allclose(losses, plain, rtol=1e-4)
 
 
-def test_a_teacher_is_learnt_from_and_left_out_of_what_is_kept(pairs, tmp_path):
-    def student():
-        """Has nothing of a BASNet but its output, and stages where the teacher's features are."""
-        keras.utils.set_random_seed(3)
-        inputs = keras.Input((None, None, 3))
-        x = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(inputs))
-        x = keras.layers.Conv2D(32, 3, padding="same", name="encoder5_block3_relu2")(x)
-        x = keras.layers.AveragePooling2D(2)(x)
-        x = keras.layers.Conv2D(32, 3, padding="same", name="encoder6_block3_relu2")(x)
-        x = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(x)
-        return keras.Model(inputs, keras.layers.UpSampling2D(32)(x))
-
-    config = TrainConfig(**{**SMALL, "steps": 40})
-    teacher = efficientnet_lite0()
-    known = [np.asarray(weight) for weight in teacher.weights]
-    losses = train(student(), pairs, config, tmp_path / "taught", teacher=teacher)
-    plain = train(student(), pairs, config, tmp_path / "plain")
-    # Likeness is a negative loss: two features, at most -2 each.
+def test_a_teacher_is_learnt_from_and_left_out_of_what_is_kept(pairs, tmp_path, teacher):
+    config = TrainConfig(**{**SMALL, "steps": 80})
+    losses = train(_student(), pairs, config, tmp_path / "taught", teacher=teacher)
+    plain = train(_student(), pairs, config, tmp_path / "plain")
+    # Likeness is a negative loss: two features, each at least -2.
     gained = np.subtract(plain, losses)
-    assert abs(gained[0]) < 0.5
-    assert gained[-5:].mean() > 1
-    for weight, before in zip(teacher.weights, known, strict=True):
-        np.testing.assert_array_equal(weight, before)
-    student().load_weights(tmp_path / "taught" / "final.weights.h5")
-    with pytest.raises(ValueError, match=r"another run: teacher is None, was \w{8}"):
-        train(student(), pairs, config, tmp_path / "taught")
+    assert gained[-10:].mean() > gained[:5].mean() + 1
+    shapes = [_shapes(tmp_path / name / "final.weights.h5") for name in ("taught", "plain")]
+    assert shapes[0] == shapes[1]
+    with pytest.raises(ValueError, match=r"another run: teacher is None, was \w{8} at 64"):
+        train(_student(), pairs, config, tmp_path / "taught")
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
@@ -159,12 +183,13 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
         ("nowhere", "there is no folder nowhere"),
         ("FOLDER=heavy", "is not a number"),
         ("FOLDER=0", "must be positive, got 0.0"),
+        ("FOLDER --teacher nowhere.pth", "No such file or directory: 'nowhere.pth'"),
     ],
 )
 def test_wrong_usage(folder, tmp_path, capsys, data, message):
     data = data.replace("FOLDER", str(folder))
     with pytest.raises(SystemExit) as status:
-        command.main(["--data", data, "--output", str(tmp_path)])
+        command.main(["--data", *data.split(" "), "--output", str(tmp_path)])
     assert status.value.code == 2
     assert message in capsys.readouterr().err
 
