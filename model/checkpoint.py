@@ -108,9 +108,12 @@ class Log:
 
     def __init__(self, path: Path, first: int) -> None:
         self.path = path
-        old = path.read_text().splitlines() if path.exists() else []
+        # Without a last line that a full disk cut short.
+        old = path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
         kept = [line for line in old if json.loads(line)["step"] <= first]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+        os.replace(temporary, path)
 
     def write(self, row: dict[str, float]) -> None:
         """Prints one line and adds it to the file."""

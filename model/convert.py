@@ -5,9 +5,9 @@ It takes RGB pixels in [0, 255], float (N, H, W, 3), H and W multiples of 32, an
 maps, (N, H, W, 1) in [0, 1], refined first. Its first layer scales the pixels as the network's
 weights were trained:
 
-- The authors divided each photo by its own maximum; the layer divides by 255, the same for every
-  photo in which a channel reaches 255. Both then subtract ImageNet's mean and divide by its
-  deviation.
+- The authors divided each photo, once resized, by its own maximum; the layer divides by 255, which
+  is the same where a channel of the resized photo reaches 255. Both then subtract ImageNet's mean
+  and divide by its deviation (the authors, for files of one channel, take red's for all three).
 - KerasCV has no trained BASNet. Its example (keras.io, "Highly accurate boundaries segmentation
   using BASNet") divides by 255, as does ``include_rescaling=True``; so does the layer, whether
   the network was built with that or was given images in [0, 1].

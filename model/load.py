@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import h5py
@@ -13,19 +12,6 @@ import keras
 
 from model.basnet import BASNet
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
-
-# What Keras and h5py raise for a file that is damaged, or made by something else. Keras has no
-# exception of its own for it.
-_UNREADABLE = (
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 # Whose network a weights file is of, by how many numbers it holds: to build each and see whether
 # they fit takes many seconds.
@@ -71,7 +57,7 @@ def _load_whole(path: str) -> keras.Model:
             )
     try:
         model = keras.saving.load_model(path, compile=False)
-    except _UNREADABLE as error:
+    except Exception as error:  # Whatever damaged or hostile files lead Keras to.
         raise ValueError(
             f"Keras does not load it: {one_line(error)}; an undamaged file of a model made of "
             "Keras' own layers, or of a BASNet, would do"
@@ -83,7 +69,7 @@ def _load_whole(path: str) -> keras.Model:
 
 def _load_weights(path: str) -> keras.Model:
     try:
-        preset = _PRESET_OF.get(_count(path))
+        preset = _PRESET_OF.get(count_numbers(path))
         if preset is not None:
             model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
             with warnings.catch_warnings():
@@ -93,7 +79,7 @@ def _load_weights(path: str) -> keras.Model:
             return model
     except (ValueError, UserWarning):
         pass  # The layers are others.
-    except _UNREADABLE as error:
+    except Exception as error:  # Whatever damaged bytes lead h5py and Keras to.
         raise ValueError(
             f"it cannot be read: {one_line(error)}; save or copy the weights again"
         ) from error
@@ -103,7 +89,7 @@ def _load_weights(path: str) -> keras.Model:
     )
 
 
-def _count(path: str) -> int:
+def count_numbers(path: str | Path) -> int:
     """How many numbers a weights file holds, those of an optimizer apart."""
     sizes = [0]
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
+
+from model.load import count_numbers
+
+# More than any BASNet takes: of one array, and of all weights with an optimizer's state.
+_MOST_BYTES = 1 << 30
+_MOST_BYTES_IN_ALL = 1 << 33
 
 
 def read_paper(path: Path) -> dict[str, np.ndarray]:
@@ -42,9 +49,17 @@ def read_paper(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}, not tensors by their names")
     for name, value in state.items():
-        is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
-        if not isinstance(name, str) or not is_dense:
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise ValueError(f"{path} holds more than tensors by their names: {name!r}")
+        is_plain = (
+            value.layout == torch.strided
+            and value.device.type == "cpu"
+            and not (value.is_quantized or value.is_complex())
+            # One that repeats its numbers may claim any size.
+            and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+        )
+        if not is_plain:
+            raise ValueError(f"{path} holds {name} as no plain tensor of real numbers")
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
@@ -71,6 +86,9 @@ def read_keras_cv(path: Path) -> dict[str, np.ndarray]:
             name = config.get("registered_name") or config.get("class_name")
             if name != "keras_cv>BASNet":
                 raise ValueError(f"it holds a model {name!r}")
+            size = archive.getinfo("model.weights.h5").file_size
+            if size > _MOST_BYTES_IN_ALL:
+                raise ValueError(f"its weights take {size:,} bytes")
             with archive.open("model.weights.h5") as member:
                 shutil.copyfileobj(member, file)
             return _read_h5(file)
@@ -96,13 +114,24 @@ def read_keras_hub(preset: str) -> tuple[keras.Model, float | list, float | list
     except ImportError:
         raise ValueError(f"{preset} needs KerasHub to be read: pip install '.[hub]'") from None
     try:
-        segmenter = keras_hub.models.BASNetImageSegmenter.from_preset(preset)
+        with warnings.catch_warnings():
+            # Keras only warns of layers that the file lacks, and leaves them random.
+            warnings.filterwarnings("error", category=UserWarning, module=r"keras\.src\.saving")
+            segmenter = keras_hub.models.BASNetImageSegmenter.from_preset(preset)
     except Exception as error:  # Of the network, of the files or of the model, each with its own.
         reason = (str(error).splitlines() or [""])[0]
         raise ValueError(
             f"{preset} is no preset that KerasHub can load from disk or download: "
             f"{type(error).__name__}: {reason}"
         ) from error
+    weights = Path(preset) / "model.weights.h5"
+    if weights.is_file():
+        # What no layer asks for, Keras leaves in the file without a word.
+        found, wanted = count_numbers(weights), segmenter.backbone.count_params()
+        if found != wanted:
+            raise ValueError(
+                f"{weights} holds {found:,} numbers, the network of {preset}/config.json {wanted:,}"
+            )
     return segmenter.backbone, *scaling_of(segmenter.preprocessor)
 
 
@@ -126,6 +155,10 @@ def _read_h5(file) -> dict[str, np.ndarray]:
         if isinstance(item, h5py.Dataset):
             if item.dtype.kind != "f":
                 raise ValueError(f"layers/{name} holds {item.dtype}, not floating-point numbers")
+            if item.external or item.is_virtual:
+                raise ValueError(f"layers/{name} has its numbers in another file")
+            if item.nbytes > _MOST_BYTES:
+                raise ValueError(f"layers/{name} takes {item.nbytes:,} bytes")
             arrays[f"layers/{name}"] = item[...]
 
     with h5py.File(file, "r") as content:

@@ -138,11 +138,15 @@ class Segmenter:
         # Black to white on the left, so that it is not noise alone.
         half = self.image_size // 2
         image[:, :, :half] = np.linspace(0, 255, self.image_size)[:, None, None]
-        try:
-            found = self(image)[0]
-        except Exception as error:
-            # What a network raises depends on its layers and on what Keras runs on.
-            raise ValueError(_failure(image.shape[1:], error)) from error
+        found = None
+        while found is None:
+            tried = self.batch_size
+            try:
+                found = self(image)[0]
+            except Exception as error:
+                # What a network raises depends on its layers and on what Keras runs on.
+                if not (out_of_memory(error) and self.halve(tried)):
+                    raise ValueError(_failure(image.shape[1:], error)) from error
         if found.shape != image.shape[1:3]:
             raise ValueError(
                 f"the model's map of an image {image.shape[1:3]} is {found.shape}; "

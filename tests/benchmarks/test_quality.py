@@ -53,3 +53,12 @@ def test_only_the_held_out_photos_are_measured(folder, capsys):
     assert rows[0][:3] == ["squares", str(len(held_out)), "basnet_mini, 32², flipped too"]
     assert all(0 <= float(cell) <= 1 for cell in rows[0][3:])
     assert len(rows[0]) == len(head)
+
+
+def test_folders_of_one_name_would_share_a_row(folder, tmp_path, capsys):
+    other = tmp_path / "other" / folder.name
+    other.parent.mkdir()
+    other.symlink_to(folder)
+    with pytest.raises(SystemExit):
+        main(["--data", str(folder), str(other.parent / folder.name)])
+    assert "have the same name" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 import h5py
 import numpy as np
 
-from model.checkpoint import save_float16
+from model.checkpoint import Log, save_float16
 from tests.model.toy import toy
 
 
@@ -26,3 +26,11 @@ def test_float16_weights_come_back(tmp_path):
         dtypes = []
         file.visititems(lambda _, item: dtypes.append(getattr(item, "dtype", None)))
     assert np.dtype("float16") in dtypes
+
+
+def test_a_log_goes_on_without_what_is_repeated_or_was_cut_short(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st')
+    Log(path, 4).write({"step": 6, "loss": 0.5})
+    assert path.read_text() == '{"step": 2}\n{"step": 4}\n{"step": 6, "loss": 0.5}\n'
+    assert list(tmp_path.iterdir()) == [path]

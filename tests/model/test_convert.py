@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -119,9 +120,21 @@ def keras_hub_segmenter(**converter):
 
 
 @pytest.mark.slow
-def test_a_preset_of_keras_hub(tmp_path):
+def test_a_preset_of_keras_hub(tmp_path, capsys):
     segmenter = keras_hub_segmenter(scale=[0.004, 0.005, 0.006], offset=[-0.1, 0.2, 0.3])
     segmenter.save_to_preset(tmp_path / "preset")
+    weights = tmp_path / "preset" / "model.weights.h5"
+    whole = weights.read_bytes()
+    with h5py.File(weights, "a") as file:
+        file["layers/extra/vars/0"] = np.zeros(3, "float32")
+    message = refusal(capsys, tmp_path / "preset", tmp_path / "basnet.keras")
+    assert re.search(
+        r"weights.h5 holds [\d,]+ numbers, the network of .*config.json [\d,]+", message
+    )
+    weights.write_bytes(whole[: len(whole) // 2])
+    message = refusal(capsys, tmp_path / "preset", tmp_path / "basnet.keras")
+    assert "is no preset that KerasHub can load" in message
+    weights.write_bytes(whole)
     main([str(tmp_path / "preset"), str(tmp_path / "basnet.keras")])
     shutil.rmtree(tmp_path / "preset")
     model = keras.saving.load_model(tmp_path / "basnet.keras", compile=False)
@@ -214,6 +227,21 @@ def test_damaged_and_other_pytorch_files_are_refused(tmp_path, capsys):
     assert "holds more than tensors by their names: 'model'" in refusal(capsys, source, destination)
 
 
+@pytest.mark.parametrize("kind", ["meta", "complex", "repeated", "sparse"])
+def test_tensors_that_are_no_arrays_of_numbers_are_refused(tmp_path, capsys, kind):
+    torch = pytest.importorskip("torch")
+    tensor = {
+        "meta": lambda: torch.zeros(2, device="meta"),
+        "complex": lambda: torch.zeros(2, dtype=torch.complex64),
+        "repeated": lambda: torch.zeros(1).expand(10**12),
+        "sparse": lambda: torch.zeros(2).to_sparse(),
+    }[kind]()
+    source = tmp_path / "basnet.pth"
+    torch.save({"inconv.weight": tensor}, source)
+    message = refusal(capsys, source, tmp_path / "basnet.keras")
+    assert "holds inconv.weight as no plain tensor of real numbers" in message
+
+
 def test_entries_of_the_authors_file_are_named(tmp_path, capsys):
     torch = pytest.importorskip("torch")
     source, destination = tmp_path / "basnet.pth", tmp_path / "basnet.keras"
@@ -253,6 +281,38 @@ def test_entries_of_files_of_keras_cv_are_named(tmp_path, capsys):
     ]:
         write_small_keras_cv(source, **one_class, **changed)
         assert message in refusal(capsys, source, destination)
+
+
+def test_arrays_that_lie_elsewhere_or_claim_too_much_are_refused(tmp_path, capsys):
+    source, other = tmp_path / "basnet.weights.h5", tmp_path / "secret"
+    other.write_bytes(bytes(12))
+    for write, message in [
+        (
+            lambda layers: layers.create_dataset(
+                "a", (3,), "float32", external=[(str(other), 0, 12)]
+            ),
+            "layers/a has its numbers in another file",
+        ),
+        (
+            lambda layers: layers.create_virtual_dataset("a", h5py.VirtualLayout((3,), "float32")),
+            "layers/a has its numbers in another file",
+        ),
+        (
+            lambda layers: layers.create_dataset("a", (10**12,), "float32", compression="gzip"),
+            "layers/a takes 4,000,000,000,000 bytes",
+        ),
+    ]:
+        with h5py.File(source, "w") as file:
+            write(file.create_group("layers"))
+        assert message in refusal(capsys, source, tmp_path / "basnet.keras")
+
+    source = tmp_path / "basnet.keras"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("config.json", json.dumps({"registered_name": "keras_cv>BASNet"}))
+        archive.writestr("model.weights.h5", b"")
+        archive.getinfo("model.weights.h5").file_size = 10**12
+    message = refusal(capsys, source, tmp_path / "new.keras")
+    assert "its weights take 1,000,000,000,000 bytes" in message
 
 
 def test_other_models_and_damaged_files_are_refused(tmp_path, capsys):

@@ -1,5 +1,6 @@
 import json
 import pickle
+import sys
 import zipfile
 
 import h5py
@@ -118,6 +119,20 @@ def one_byte_changed(path):
     path.write_bytes(data)
 
 
+def longer_than_there_is(path):
+    archive(path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("last", b"")
+        info = file.getinfo("config.json")
+        info.file_size = info.compress_size = 10**7
+
+
+def of_torch(path):
+    """A layer that imports PyTorch before Keras asks whether it may hold code."""
+    wrapper = {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}}
+    archive(path, **{"config.json": json.dumps(wrapper)})
+
+
 def of_other_weights(path):
     keras.Sequential([keras.Input((None, None, 3)), conv(2)]).save(path)
     with zipfile.ZipFile(path) as file:
@@ -142,6 +157,8 @@ def layer(path):
         (lambda path: archive(path, **{"config.json": "{"}), "Expecting property name"),
         (lambda path: archive(path, **{"model.weights.h5": None}), "Expected a model.weights.h5"),
         (lambda path: archive(path, **{"model.weights.h5": b"x"}), "file signature not found"),
+        (longer_than_there_is, "Keras does not load it: .*undamaged"),
+        (of_torch, "Keras does not load it: .*torch"),
         (of_other_weights, "A total of 1 objects could not be loaded"),
         (layer, "it holds a Conv2D; a model would do"),
         (
@@ -155,7 +172,8 @@ def layer(path):
     ],
 )
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
-def test_refuses_broken_and_foreign_keras_files_in_a_line(write, message, tmp_path):
+def test_refuses_broken_and_foreign_keras_files_in_a_line(write, message, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # As where it is not installed.
     path = tmp_path / "net.keras"
     write(path)
     with pytest.raises(ValueError, match=message) as caught:

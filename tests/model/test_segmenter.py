@@ -15,7 +15,7 @@ from PIL import Image
 
 from model.basnet import BASNet
 from model.load import load_model
-from model.segmenter import Segmenter, out_of_memory
+from model.segmenter import Segmenter, _Graph, out_of_memory
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "pipeline" / "sample"
@@ -165,7 +165,7 @@ OUT_OF_MEMORY = """
 import resource
 import keras, numpy as np
 from pathlib import Path
-from model.segmenter import Segmenter, out_of_memory
+from model.segmenter import Segmenter, _Graph, out_of_memory
 
 image = keras.Input((64, 64, 3))
 x = keras.layers.UpSampling2D(45)(keras.layers.Rescaling(1 / 255)(image))  # 95 MiB an image
@@ -203,6 +203,24 @@ def test_knows_what_running_out_of_memory_is():
     assert out_of_memory(exhausted) and out_of_memory(MemoryError())
     invalid = tf.errors.InvalidArgumentError(None, None, "shapes must be equal")
     assert not out_of_memory(invalid) and not out_of_memory(ValueError("OOM"))
+
+
+def test_a_batch_too_large_for_the_memory_is_no_reason_to_refuse_a_network(mini, monkeypatch):
+    room = _Graph.maps
+    most = 2
+
+    def maps(graph, batch):
+        if len(batch) > most:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return room(graph, batch)
+
+    monkeypatch.setattr(_Graph, "maps", maps)
+    segmenter = Segmenter(mini, 64, batch_size=8)
+    segmenter.probe()
+    assert segmenter.batch_size == 2
+    most = 0
+    with pytest.raises(ValueError, match="fails on an image .*OOM"):
+        segmenter.probe()
 
 
 def test_keeps_one_copy_of_the_weights():
