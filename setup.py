@@ -11,7 +11,7 @@ setup(
     version="0.1.0",
     description="Batch annotation of salient objects: Apache Beam and Keras BASNet",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",
     packages=["model", "pipeline"],
     package_data={"model": ["weights/*"], "pipeline": ["sample/*"]},
     install_requires=[

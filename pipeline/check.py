@@ -15,8 +15,8 @@ from apache_beam.options.pipeline_options import StandardOptions
 
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.find import find_files
-from pipeline.job import OUTPUTS, TEMPORARY, Job
-from pipeline.journal import read_head
+from pipeline.job import JOURNAL, MASKS, OUTPUTS, RESULTS, TEMPORARY, Job
+from pipeline.journal import HEAD, read_head
 from pipeline.model_file import content_of_model
 from pipeline.options import AnnotateOptions, UsageError
 from pipeline.storage import absolute, delete, literal, write_file
@@ -168,6 +168,7 @@ def _check_output(job: Job, overwrite: bool) -> None:
             if taken or not found:
                 break
         journal = read_head(output) if taken and job.resume else None
+        foreign = _foreign(output) if taken and overwrite else None
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be used: {error}") from error
     if taken and job.resume and journal is None:
@@ -175,11 +176,27 @@ def _check_output(job: Job, overwrite: bool) -> None:
             f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
             "another folder, or add --overwrite to replace what an earlier job left there"
         )
+    if foreign is not None:
+        raise UsageError(
+            f"--output {output!r} holds {foreign}, but no journal of an earlier job, so "
+            "--overwrite might remove what no job made; name another folder, or remove it yourself"
+        )
     if taken and not overwrite and not job.resume:
         raise UsageError(
             f"--output {output!r} is not empty; name another folder, or add --resume to go on with "
             "what an earlier run left there, or --overwrite to replace it"
         )
+
+
+def _foreign(output: str) -> str | None:
+    """What there is of the names that a job writes, where no job has begun a journal."""
+    if FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
+        return None
+    for name in (MASKS, *RESULTS):
+        path = literal(FileSystems.join(output, name))
+        if any(found.metadata_list for found in FileSystems.match([path, f"{path}/**"], [1, 1])):
+            return name
+    return None
 
 
 def _check_writable(output: str) -> None:

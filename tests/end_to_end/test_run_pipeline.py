@@ -81,6 +81,8 @@ def test_overwrite_replaces_what_was_there(sample, tmp_path):
     old = tmp_path / "output"
     (old / "masks").mkdir(parents=True)
     (old / "masks" / "stale.png").write_bytes(b"")
+    (old / "journal").mkdir()
+    (old / "journal" / "job.json").write_bytes(b"")
     (old / "notes.txt").write_text("mine")
     photo = output / "masks" / "flower.png"
     finished = run("--input", photo, "--overwrite", "--threshold=0.5", cwd=tmp_path)

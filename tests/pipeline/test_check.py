@@ -249,7 +249,7 @@ def lay(root, *names):
 def test_overwriting_removes_what_a_job_wrote_and_nothing_else(folder, output):
     root = folder / output
     lay(root, "masks/a.png", "masks/b [2]/c.png", "metrics/metrics-00000-of-00001.jsonl")
-    lay(root, "failures/failures-00000-of-00001.jsonl", "summary.json")
+    lay(root, "failures/failures-00000-of-00001.jsonl", "summary.json", "journal/job.json")
     lay(root, "notes.txt", "masks.txt", "mine/masks/a.png", "summary.json.bak")
     assert job("--output", output, "--overwrite").output == output
     assert (root / "summary.json").exists()  # checking alone removes nothing
@@ -257,6 +257,16 @@ def test_overwriting_removes_what_a_job_wrote_and_nothing_else(folder, output):
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     assert left == ["masks.txt", "mine/masks/a.png", "notes.txt", "summary.json.bak"]
     assert not (root / "masks").exists()
+
+
+@pytest.mark.parametrize("name", ["masks/a.png", "metrics/m.jsonl", "failures/f", "summary.json"])
+def test_overwriting_what_no_job_made_is_refused(folder, name):
+    lay(folder / "set [1]", name)
+    message = refused("--output", "set [1]", "--overwrite")
+    assert f"holds {name.partition('/')[0]}, but no journal of an earlier job" in message
+    # Nothing of a job's names: there is nothing that it would remove.
+    lay(folder / "notes", "notes.txt", "masks.txt", "mine/masks/a.png")
+    assert job("--output", "notes", "--overwrite").output == "notes"
 
 
 def test_clearing_what_is_not_there_is_no_error(folder):
@@ -326,6 +336,9 @@ def test_overwriting_on_an_object_store_removes_the_same(output, monkeypatch):
     kept = {f"{root}/notes.txt", f"{root}/masks.txt", f"{root}2/masks/a.png"}
     ours = {f"{root}/masks/c/a [2].png", f"{root}/metrics/metrics-0.jsonl", f"{root}/summary.json"}
     monkeypatch.setattr(ObjectStore, "files", kept | ours)
+    assert "holds masks, but no journal" in refused("--output", output, "--overwrite")
+    ours.add(f"{root}/journal/job.json")
+    monkeypatch.setattr(ObjectStore, "files", kept | ours)
     assert "not empty" in refused("--output", output)
     assert job("--output", output, "--overwrite").output == output
     assert "--overwrite" in refused("--input", f"{root}/masks", "--output", output, "--overwrite")
@@ -357,6 +370,6 @@ def test_a_model_on_an_object_store_is_checked_as_one_on_this_machine(folder, mo
     ids=" ".join,
 )
 def test_overwriting_what_is_to_be_read_is_refused(folder, argv):
-    lay(folder / "out", "masks/a.png")
+    lay(folder / "out", "masks/a.png", "journal/job.json")
     message = refused(*argv, "--output=out", "--overwrite")
     assert "--overwrite" in message and "masks" in message
