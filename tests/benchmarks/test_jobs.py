@@ -78,6 +78,7 @@ def test_photos_can_be_made_of_others(tmp_path):
     np.testing.assert_allclose(pixels.mean((0, 1)), (200, 40, 90), atol=3)
 
 
+@pytest.mark.slow
 def test_a_job_that_leaves_an_image_without_a_mask_is_no_measurement(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "text.jpg").write_text("not an image")

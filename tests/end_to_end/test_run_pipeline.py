@@ -153,6 +153,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     assert min(seconds) < 2
 
 
+@pytest.mark.slow
 def test_runs_in_worker_processes(tmp_path):
     for number in range(12):
         Image.new("RGB", (40, 30), (number * 20, 100, 50)).save(tmp_path / f"{number}.png")

@@ -74,12 +74,9 @@ def test_the_authors_file(tmp_path):
     check_golden(model, "paper_network", lambda image: (image * deviation + mean) * 255)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "suffix"),
-    [
-        ("keras_cv_resnet18", ".keras"),
-        pytest.param("keras_cv_resnet34", ".weights.h5", marks=pytest.mark.slow),
-    ],
+    ("name", "suffix"), [("keras_cv_resnet18", ".keras"), ("keras_cv_resnet34", ".weights.h5")]
 )
 def test_files_of_keras_cv(tmp_path, capsys, name, suffix):
     source, destination = tmp_path / f"theirs{suffix}", tmp_path / "ours.keras"
