@@ -131,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             what, _, folder = text.partition("=")
             count, figures = measure(pairs, ["--masks", folder])
             rows.append((name, str(count), what, figures))
-        for what, figures in PUBLISHED.get(name, {}).items() if arguments.held_out is None else ():
+        whole = arguments.held_out is None
+        for what, figures in PUBLISHED.get(name, {}).items() if whole else ():
             rows.append((name, str(len(pairs)), what, figures))
     print(table(rows))
 

@@ -174,7 +174,7 @@ def _check_output(job: Job, overwrite: bool) -> None:
     if taken and job.resume and journal is None:
         raise UsageError(
             f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
-            "another folder, or add --overwrite to replace what an earlier job left there"
+            "another folder"
         )
     if foreign is not None:
         raise UsageError(
