@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -183,7 +184,11 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
         ("nowhere", "there is no folder nowhere"),
         ("FOLDER=heavy", "is not a number"),
         ("FOLDER=0", "must be positive, got 0.0"),
-        ("FOLDER --teacher nowhere.pth", "No such file or directory: 'nowhere.pth'"),
+        pytest.param(
+            "FOLDER --teacher nowhere.pth",
+            "No such file or directory: 'nowhere.pth'",
+            marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
+        ),
     ],
 )
 def test_wrong_usage(folder, tmp_path, capsys, data, message):
