@@ -124,4 +124,6 @@ class Log:
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:
-    return [*model.variables, *model.optimizer.variables]
+    # A teacher never changes.
+    learning = [layer for layer in model.layers if layer.trainable]
+    return [*(v for layer in learning for v in layer.variables), *model.optimizer.variables]

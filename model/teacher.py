@@ -13,7 +13,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from model.readers import read_paper
 
@@ -115,10 +115,8 @@ def standardized(teacher: keras.Model, batches: Iterable[np.ndarray]) -> keras.M
     """
     means, squares = [], []
     for images in batches:
-        features = [
-            keras.ops.convert_to_numpy(keras.ops.cast(maps, "float32")).astype("float64")
-            for maps in teacher(images.astype("float32"))
-        ]
+        features = teacher.predict_on_batch(images.astype("float32"))
+        features = [np.asarray(maps, "float64") for maps in features]
         means.append([maps.mean(axis=(0, 1, 2)) for maps in features])
         squares.append([np.square(maps).mean(axis=(0, 1, 2)) for maps in features])
     outputs = []
@@ -132,27 +130,37 @@ def standardized(teacher: keras.Model, batches: Iterable[np.ndarray]) -> keras.M
         # A channel that never changes, but for rounding, must not become the loudest.
         variance = np.maximum(variance, 1e-4 * variance.mean())
         outputs.append(layers.Normalization(mean=mean, variance=variance, dtype="float32")(maps))
-    return keras.Model(teacher.input, outputs)
+    fixed = keras.Model(teacher.input, outputs)
+    # Its layers, too: the argument of the same name is for the model alone.
+    fixed.trainable = False
+    return fixed
 
 
 def with_regressors(network: keras.Model, teacher: keras.Model) -> keras.Model:
-    """A network that also says what the teacher's features would be.
+    """A network that also says how well it tells the teacher's features.
 
     Args:
         network: a BASNet.
-        teacher: a model with two outputs, at a sixteenth and at a 32nd of the image's sides.
+        teacher: a model with two outputs, at a sixteenth and at a 32nd of the image's sides; it
+            is not trained.
 
     Returns:
-        A model that shares the network's layers, with two more outputs, of the teacher's shapes:
-        1x1 convolutions of the features of the encoder's last two stages, float32.
+        A model that shares the network's layers, with two more outputs, the likeness (cosine over
+        channels, float32, (N, H, W, 1)) of the teacher's features and what 1x1 convolutions make
+        of the encoder's last two stages. A loss of `unlikeness` brings them together.
     """
-    regressors = [
-        layers.Conv2D(maps.shape[-1], 1, name=f"regressor_{name}", dtype="float32")(
-            network.get_layer(name).output
-        )
-        for name, maps in zip(_LEARNING_LAYERS, teacher.outputs, strict=True)
-    ]
-    return keras.Model(network.input, [*network.outputs, *regressors])
+    likenesses = []
+    for name, hint in zip(_LEARNING_LAYERS, teacher(network.input), strict=True):
+        regressor = layers.Conv2D(hint.shape[-1], 1, name=f"regressor_{name}", dtype="float32")
+        told = regressor(network.get_layer(name).output)
+        product = ops.normalize(ops.cast(hint, "float32")) * ops.normalize(told)
+        likenesses.append(ops.sum(product, axis=-1, keepdims=True))
+    return keras.Model(network.input, [*network.outputs, *likenesses])
+
+
+def unlikeness(_, likeness: keras.KerasTensor) -> keras.KerasTensor:
+    """The loss of an output of `with_regressors`, which needs no truth beside it."""
+    return -likeness
 
 
 def _convolution(filters: int, kernel: int, stride: int, name: str) -> layers.Conv2D:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from model import train as command
+from model import training
 from model.checkpoint import save_float16
-from model.train import TrainConfig, train
+from model.training import TrainConfig, train
 from tests.model.toy import toy
 
 # Keras' own conversion of TensorFlow variables to NumPy 2 arrays.
@@ -129,7 +130,7 @@ def test_averages_are_scored_and_kept_and_training_goes_on_without_them(
 ):
     """A momentum of almost 1 keeps the average where it began, while the weights move."""
     if not fused:  # As on other backends, where the model itself is trained.
-        monkeypatch.setattr(command, "with_fused_normalization", lambda model: model)
+        monkeypatch.setattr(training, "with_fused_normalization", lambda model: model)
     model, start = toy(), toy()
     config = TrainConfig(**{**SMALL, "steps": 20}, ema=0.999999)
     losses = train(model, pairs, config, tmp_path / "average", validation=pairs[:3])
@@ -163,7 +164,7 @@ def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path, change):
 
 
 def test_the_command(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command.BASNet, "from_preset", lambda preset, load_weights: toy())
+    monkeypatch.setattr(BASNet, "from_preset", lambda preset, load_weights: toy())
     flags = ["--output", str(tmp_path / "run"), "--validation_fraction", "0.3"]
     flags += [text for name, value in SMALL.items() for text in (f"--{name}", str(value))]
     start = tmp_path / "start.weights.h5"

@@ -1,0 +1,214 @@
+"""Trains a BASNet on pairs of images and masks, going on from the last checkpoint.
+
+A run that was interrupted goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from model.calibration import finished
+from model.checkpoint import Log, restore, save_checkpoint, save_float16
+from model.data import Pair, batches, load_pair, load_whole, name_hash
+from model.fused import with_fused_normalization
+from model.losses import HybridLoss
+from model.teacher import standardized, unlikeness, with_regressors
+from model.validation import evaluate
+
+VALIDATION_IMAGES = 256
+CALIBRATION_IMAGES = 256
+# Weight of the likeness (cosine) to each of the teacher's two features, beside the eight maps.
+HINT_WEIGHT = 2.0
+CHECKPOINT = "checkpoint.npz"
+LOG = "log.jsonl"
+WEIGHTS = "final.weights.h5"
+# What may change when a run goes on: the rest would make it another run.
+FREE = ("steps", "learning_rate", "warmup_steps", "checkpoint_every", "validate_every", "minutes")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train; the defaults are those of the command.
+
+    Attributes:
+        steps: number of batches, the horizon of the cosine.
+        batch_size: crops in a batch.
+        crop: side of the crops in pixels, a multiple of 32.
+        resize: largest side of the squares that images are resized to and crops are taken from.
+        learning_rate: highest learning rate.
+        warmup_steps: steps until it is reached.
+        ssim: weight of SSIM in the loss.
+        ema: momentum of the moving average of the weights that is kept at the end; 0 for none.
+        seed: decides the order of the data, and every crop and jitter.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        minutes: stop after the step in which so many minutes have passed, None for never.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 16
+    crop: int = 192
+    resize: int = 256
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    ssim: float = 1.0
+    ema: float = 0.0
+    seed: int = 0
+    validate_every: int = 200
+    checkpoint_every: int = 100
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises a ValueError for values that cannot work."""
+        for name in ("steps", "batch_size", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.crop % 32 or not 32 <= self.crop <= self.resize:
+            raise ValueError(
+                f"crop must be a multiple of 32 that is at most resize ({self.resize}), "
+                f"got {self.crop}"
+            )
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be in [0, 1), got {self.ema}")
+
+
+def train(
+    model: keras.Model,
+    pairs: Sequence[Pair],
+    config: TrainConfig,
+    output: Path,
+    *,
+    validation: Sequence[Pair] = (),
+    validation_size: int | None = None,
+    teacher: keras.Model | None = None,
+) -> list[float]:
+    """Trains a model, going on from the checkpoint in `output` if there is one.
+
+    Args:
+        model: a BASNet for pixels in [0, 255], whose weights are those to start from; it ends with
+            the trained ones.
+        pairs: the pairs to train on.
+        config: how to train.
+        output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
+        validation: held-out pairs; at most 256 are used, drawn by their names.
+        validation_size: side of the squares that photos are shown as after training, when they
+            are held out, normalisation is calibrated or a teacher's features are standardised;
+            None for that of a crop.
+        teacher: a model whose features the encoder learns to tell, as `load_teacher` gives it.
+
+    Returns:
+        The loss of every step since step 0, also of those before the checkpoint. With a teacher
+        it may be negative: likeness to its features lowers it by up to 4.
+
+    Raises:
+        ValueError: if the checkpoint is of another run.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, config.steps - config.warmup_steps),
+        warmup_target=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+    )
+    average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    identity = {k: v for k, v in asdict(config).items() if k not in FREE}
+    identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
+    size = validation_size or config.crop
+    if teacher is not None:
+        # Its features are standardised over photos of this size.
+        identity |= {"teacher": f"{_weights_digest(teacher)} at {size}"}
+    chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
+    held_out = [load_pair(pair, size) for pair in chosen]
+    photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
+    familiar = np.array_split(photos, -(-len(photos) // config.batch_size))
+
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    network = with_fused_normalization(model) if on_tensorflow else model
+    predictor = keras.Model(network.input, network.outputs[0])
+    learner, criteria = network, [HybridLoss(config.ssim) for _ in network.outputs]
+    # The paper sums all eight; the two finest, doubled, are those that are looked at.
+    criteria_weights = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
+    if teacher is not None:
+        learner = with_regressors(network, standardized(teacher, familiar))
+        criteria += [unlikeness for _ in teacher.outputs]
+        criteria_weights += [HINT_WEIGHT for _ in teacher.outputs]
+    learner.compile(
+        optimizer=keras.optimizers.AdamW(schedule, **average),
+        loss=criteria,
+        loss_weights=criteria_weights,
+        # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    learner.optimizer.build(learner.trainable_variables)
+    losses = restore(learner, output / CHECKPOINT, identity)
+    first = len(losses)
+    log = Log(output / LOG, first)
+
+    print(f"{len(pairs)} pairs to train on, {len(held_out)} held out; from step {first}")
+    bar = keras.utils.Progbar(
+        config.steps - first,
+        interval=1 if sys.stdout.isatty() else 30,
+        stateful_metrics=["loss", "lr", "images/s"],
+    )
+    began = time.monotonic()
+    stream = batches(
+        pairs,
+        range(first, config.steps),
+        batch_size=config.batch_size,
+        resize=config.resize,
+        crop=config.crop,
+        seed=config.seed,
+    )
+    with contextlib.closing(stream):
+        for step, (images, masks) in enumerate(stream, start=first + 1):
+            learner.reset_metrics()
+            # Brought to the device once, for all outputs.
+            truth = keras.ops.cast(keras.ops.convert_to_tensor(masks), "float32") / 255
+            truths = [truth] * len(learner.outputs)
+            losses.append(float(learner.train_on_batch(images, truths, return_dict=True)["loss"]))
+            elapsed = time.monotonic() - began
+            state = {
+                "loss": float(np.mean(losses[-50:])),
+                "lr": float(learner.optimizer.learning_rate),
+                "images/s": (step - first) * config.batch_size / elapsed,
+            }
+            bar.update(step - first, list(state.items()))
+            last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
+            # Before the checkpoint, so that a run killed in between writes its line again.
+            if held_out and (step % config.validate_every == 0 or last):
+                with finished(learner, familiar):
+                    scores = evaluate(predictor, held_out, config.batch_size)
+                log.write({"step": step, **state, "seconds": elapsed, **scores})
+            if step % config.checkpoint_every == 0 or last:
+                save_checkpoint(learner, output / CHECKPOINT, identity, losses)
+            if last:
+                break
+    with finished(learner, familiar):
+        kept = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+    for name, weights in kept.items():
+        model.get_layer(name).set_weights(weights)
+    save_float16(model, output / WEIGHTS)
+    return losses
+
+
+def _digest(pairs: Sequence[Pair]) -> str:
+    """Eight hex digits that tell one list of pairs and weights from another."""
+    text = "\n".join(f"{pair.name} {pair.weight}" for pair in pairs)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _weights_digest(model: keras.Model) -> str:
+    """Eight hex digits that tell the weights that one run starts from from those of another."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(keras.ops.convert_to_numpy(weight).astype("float32").tobytes())
+    return digest.hexdigest()[:8]
