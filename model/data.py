@@ -246,8 +246,8 @@ def batches(
     pairs: Sequence[Pair], steps: range, *, batch_size: int, resize: int, crop: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The batches of the given steps in order, made ahead by processes; see `make_batch`."""
-    # One is left to feed the network.
-    workers = max(1, (os.cpu_count() or 1) - 1)
+    # The rest is for the network.
+    workers = max(1, (os.cpu_count() or 1) - 2)
     make = partial(_make, batch_size=batch_size, resize=resize, crop=crop, seed=seed)
     pool = ProcessPoolExecutor(
         workers,

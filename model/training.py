@@ -119,6 +119,11 @@ def train(
         warmup_target=config.learning_rate,
         warmup_steps=config.warmup_steps,
     )
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # Every batch has the same shape, so that it pays to try all algorithms once.
+        torch.backends.cudnn.benchmark = True
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
@@ -131,8 +136,7 @@ def train(
     photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
     familiar = np.array_split(photos, -(-len(photos) // config.batch_size))
 
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-    network = with_fused_normalization(model) if on_tensorflow else model
+    network = with_fused_normalization(model)
     predictor = keras.Model(network.input, network.outputs[0])
     learner, criteria = network, [HybridLoss(config.ssim) for _ in network.outputs]
     # The paper sums all eight; the two finest, doubled, are those that are looked at.

@@ -14,6 +14,7 @@ import pytest
 
 from model import train as command
 from model import training
+from model.basnet import BASNet
 from model.checkpoint import save_float16
 from model.training import TrainConfig, train
 from tests.model.toy import toy
