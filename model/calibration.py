@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -52,9 +51,8 @@ def calibrate(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
     for layer in layers:
         layer.momentum = 0.0
     try:
-        run = _trainer(network)
         for images in batches:
-            run(images.astype("float32"))
+            network(images.astype("float32"), training=True)
             values = [keras.ops.convert_to_numpy(variable) for variable in moving]
             sums = [total + value for total, value in zip(sums, values, strict=True)]
             count += 1
@@ -63,22 +61,3 @@ def calibrate(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
             layer.momentum = momentum
     for variable, total in zip(moving, sums, strict=True):
         variable.assign(total / count)
-
-
-def _trainer(network: keras.Model) -> Callable[[np.ndarray], None]:
-    """Runs a network as in training, but for its gradients: of it, only moments change."""
-    if keras.backend.backend() != "jax":
-        return lambda images: network(images, training=True)
-    import jax
-
-    # Op by op, JAX would compile every one of them.
-    step = jax.jit(partial(network.stateless_call, training=True))
-
-    def run(images: np.ndarray) -> None:
-        trainable = [variable.value for variable in network.trainable_variables]
-        other = [variable.value for variable in network.non_trainable_variables]
-        _, changed = step(trainable, other, images)
-        for variable, value in zip(network.non_trainable_variables, changed, strict=True):
-            variable.assign(value)
-
-    return run

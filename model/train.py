@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        parser.exit(130, "\nstopped; the same command goes on from the last checkpoint\n")
 
 
 def _folder_and_weight(text: str) -> tuple[Path, float]:

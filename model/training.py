@@ -119,11 +119,6 @@ def train(
         warmup_target=config.learning_rate,
         warmup_steps=config.warmup_steps,
     )
-    if keras.backend.backend() == "torch":
-        import torch
-
-        # Every batch has the same shape, so that it pays to try all algorithms once.
-        torch.backends.cudnn.benchmark = True
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}

@@ -48,6 +48,26 @@ def test_crops_keep_image_and_mask_together():
         np.testing.assert_array_equal(gray > (gray.min() + gray.max()) / 2, truth == 255)
 
 
+def test_colours_change_pixel_by_pixel():
+    image = np.random.default_rng(1).integers(60, 180, (34, 34, 3), "uint8")
+    changed, _ = augment(image, image[..., 0], 32, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    top, left = rng.integers(0, len(image) - 32 + 1, size=2)
+    flip = rng.random() < 0.5
+    brightness, contrast = rng.uniform(0.7, 1.3, size=2)
+    saturation = rng.uniform(0.5, 1.5)
+    tint = rng.uniform(0.93, 1.07, size=3)
+    crop = image[top : top + 32, left : left + 32]
+    crop = crop[:, ::-1] if flip else crop
+    mean = sum(sum(int(value) for value in pixel) / 3 for row in crop for pixel in row) / 32**2
+    for y, x in np.ndindex(32, 32):
+        gray = sum(int(value) for value in crop[y, x]) / 3
+        for channel in range(3):
+            value = gray + saturation * (crop[y, x, channel] - gray)
+            value = (contrast * (value - mean) + brightness * mean) * tint[channel]
+            assert changed[y, x, channel] == pytest.approx(np.clip(value, 0, 255), abs=1.01)
+
+
 def test_pasting_keeps_both_objects():
     rng = np.random.default_rng(0)
     image, other = rng.integers(0, 256, (2, 9, 7, 3), "uint8")

@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -13,13 +19,28 @@ def test_fused_normalization_trains_as_keras_does():
     fused = with_fused_normalization(original)
     kinds = [type(layer) for layer in fused.layers]
     assert kinds.count(FusedBatchNormalization) == 1
-    np.testing.assert_array_equal(fused(batch), plain(batch))
+    np.testing.assert_array_equal(fused.predict(batch), plain.predict(batch))
     for model in (plain, fused):
         model.compile(keras.optimizers.SGD(0.05), "mse")
     for _ in range(4):
         losses = [model.train_on_batch(batch, target) for model in (plain, fused)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     for one, other in zip(plain.weights, fused.weights, strict=True):
+        one, other = keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     copy_weights(fused, original)
-    np.testing.assert_array_equal(original(batch), fused(batch))
+    np.testing.assert_array_equal(original.predict(batch), fused.predict(batch))
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
+def test_on_pytorch_it_trains_as_keras_does():
+    """The same test where PyTorch is the backend, which is chosen once for a process."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
+    outcome = subprocess.run(
+        [*command, "-k", "test_fused_normalization"],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert " 1 passed" in outcome.stdout.replace("\n", " "), outcome.stdout

@@ -201,12 +201,30 @@ def test_wrong_usage(folder, tmp_path, capsys, data, message):
     assert message in capsys.readouterr().err
 
 
+def test_ctrl_c_says_how_to_go_on(folder, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BASNet, "from_preset", interrupted)
+    with pytest.raises(SystemExit) as status:
+        command.main(["--data", str(folder), "--output", str(tmp_path)])
+    assert status.value.code == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "wrong", [{"steps": 0}, {"crop": 100}, {"crop": 288}, {"ema": 1.0}, {"checkpoint_every": 0}]
 )
 def test_wrong_configurations(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainConfig(**wrong)
+
+
+def _children(pid):
+    """Processes that a process has started, on Linux; elsewhere none are known."""
+    tasks = Path(f"/proc/{pid}/task")
+    files = tasks.glob("*/children") if tasks.exists() else []
+    return [int(child) for file in files for child in file.read_text().split()]
 
 
 @pytest.mark.slow
@@ -222,8 +240,13 @@ def test_a_killed_command_goes_on(folder, tmp_path):
     checkpoint = tmp_path / "parts" / "checkpoint.npz"
     while not checkpoint.exists() and killed.poll() is None:
         time.sleep(0.01)
+    workers = _children(killed.pid)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() != 0
+    ends = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     with np.load(checkpoint) as arrays:
         assert 2 <= len(arrays["losses"]) < 6
     assert start("parts").wait() == 0
