@@ -86,7 +86,15 @@ def check(options: AnnotateOptions) -> Job:
                 _check_apart(flag, read, job.output, "the run that --resume goes on with wrote")
     _check_output(job, options.overwrite)
     if options.view_as(StandardOptions).runner == "DataflowRunner":
-        _check_remote({"--output": [job.output], "--input": job.inputs, "--model": [job.model]})
+        _check_remote(
+            {
+                "--output": [job.output],
+                "--input": job.inputs,
+                "--masks": [job.masks] if job.masks else [],
+                "--truth": [job.truth] if job.truth else [],
+                "--model": [job.model],
+            }
+        )
     if job.masks is None and job.model not in PRESETS:
         _check_network(job)
     _check_writable(job.output)

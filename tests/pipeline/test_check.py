@@ -150,10 +150,6 @@ def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
         assert part in message
 
 
-def test_dataflow_needs_paths_that_its_workers_see():
-    assert "--output 'output' is on this machine" in refused("--runner=DataflowRunner")
-
-
 def test_limits_themselves_are_allowed():
     assert job("--threshold=1").threshold == 1
     assert job("--image_size=32", "--batch_size=1").image_size == 32
@@ -269,13 +265,6 @@ def test_overwriting_what_no_job_made_is_refused(folder, name):
     assert job("--output", "notes", "--overwrite").output == "notes"
 
 
-def test_clearing_what_is_not_there_is_no_error(folder):
-    clear("nothing", OUTPUTS)
-    lay(folder / "out", "summary.json")
-    clear("out", OUTPUTS)
-    assert not (folder / "out" / "summary.json").exists()
-
-
 class ObjectStore(FileSystem):
     """Names without folders, as Google Cloud Storage and S3 have them, in memory."""
 
@@ -357,6 +346,30 @@ def test_a_model_on_an_object_store_is_checked_as_one_on_this_machine(folder, mo
     assert "add a sigmoid" in refused("--model", model)
     monkeypatch.setattr(ObjectStore, "content", b"x")
     assert refused("--model", model).startswith(f"--model '{model}' cannot be used: it is no")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--output", "output"],
+        ["--input", "in"],
+        ["--truth", "truth"],
+        ["--masks", "masks", "--truth", "store://bucket/truth"],
+        ["--model", "net.keras"],
+    ],
+    ids=" ".join,
+)
+def test_dataflow_needs_paths_that_its_workers_see(argv, monkeypatch):
+    below = {f"store://bucket/{name}" for name in ("in/a.jpg", "truth/a.png")}
+    monkeypatch.setattr(ObjectStore, "files", below)
+    remote = {"--output": "store://bucket/out"}
+    if "--masks" not in argv:
+        remote["--input"] = "store://bucket/in"
+    chosen = {**remote, **dict(zip(argv[::2], argv[1::2], strict=True))}
+    message = refused(
+        "--runner=DataflowRunner", *(text for pair in chosen.items() for text in pair)
+    )
+    assert f"{argv[0]} {argv[1]!r} is on this machine" in message
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,13 @@ def test_clearing_removes_what_is_named_and_no_more(tmp_path, monkeypatch, outpu
     assert all((tmp_path / other / "a" / "d").is_file() for other in ("x", "out1", "out 1"))
 
 
+def test_clearing_what_is_not_there_is_no_error(tmp_path):
+    storage.clear(str(tmp_path / "nothing"), ["a", "b"])
+    (tmp_path / "b").write_bytes(b"x")
+    storage.clear(str(tmp_path), ["a", "b"])
+    assert files_below(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["a", "a [1]", "[x]/a*", "a?", "*", "a[1-9]"])
 def test_deleting_takes_names_as_they_are(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
