@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 
@@ -87,23 +88,8 @@ class Segmenter:
         """Number of images that the network runs on at once."""
         return self._graph.batch_size
 
-    def halve(self, tried: int) -> bool:
-        """Runs on half as many images at once from now on, as after running out of memory.
-
-        Args:
-            tried: The ``batch_size`` that was too large. If it is smaller already, because another
-                thread has halved it, it stays.
-
-        Returns:
-            Whether it is smaller than ``tried`` now; it is never less than 1.
-        """
-        with self._lock:
-            if 1 < self.batch_size >= tried:
-                self._graph = _Graph(self._graph.network, self.batch_size // 2)
-            return self.batch_size < tried
-
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Segments images, ``batch_size`` at once.
+        """Segments images, ``batch_size`` at once; half as many from then on if memory is short.
 
         Args:
             images: uint8 (N, S, S, 3), RGB, N at least 1.
@@ -111,7 +97,15 @@ class Segmenter:
         Returns:
             float32 (N, S, S) in [0, 1].
         """
-        graph = self._graph
+        while True:
+            graph = self._graph
+            try:
+                return self._segment(images, graph)
+            except Exception as error:
+                if not (out_of_memory(error) and self._halve(graph)):
+                    raise
+
+    def _segment(self, images: np.ndarray, graph: _Graph) -> np.ndarray:
         maps = []
         for start in range(0, len(images), graph.batch_size):
             some = images[start : start + graph.batch_size]
@@ -126,6 +120,14 @@ class Segmenter:
             maps.append(found[: len(some)])
         return np.concatenate(maps)
 
+    def _halve(self, tried: _Graph) -> bool:
+        """Whether fewer images at once are left to be tried, maybe as another thread has seen."""
+        with self._lock:
+            if self._graph is tried and tried.batch_size > 1:
+                self._graph = _Graph(tried.network, tried.batch_size // 2)
+                logging.warning("out of memory, %d images at once from now on", self.batch_size)
+            return self._graph is not tried
+
     def probe(self) -> None:
         """Runs the network on one batch, to see that its maps are maps.
 
@@ -138,15 +140,11 @@ class Segmenter:
         # Black to white on the left, so that it is not noise alone.
         half = self.image_size // 2
         image[:, :, :half] = np.linspace(0, 255, self.image_size)[:, None, None]
-        found = None
-        while found is None:
-            tried = self.batch_size
-            try:
-                found = self(image)[0]
-            except Exception as error:
-                # What a network raises depends on its layers and on what Keras runs on.
-                if not (out_of_memory(error) and self.halve(tried)):
-                    raise ValueError(_failure(image.shape[1:], error)) from error
+        try:
+            found = self(image)[0]
+        except Exception as error:
+            # What a network raises depends on its layers and on what Keras runs on.
+            raise ValueError(_failure(image.shape[1:], error)) from error
         if found.shape != image.shape[1:3]:
             raise ValueError(
                 f"the model's map of an image {image.shape[1:3]} is {found.shape}; "

@@ -27,13 +27,8 @@ if TYPE_CHECKING:
 class Network(Protocol):
     """What is asked of a ``Segmenter``."""
 
-    batch_size: int
-
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Maps uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1]."""
-
-    def halve(self, tried: int) -> bool:
-        """Runs on fewer images at once than were tried, if it can."""
 
 
 def network_of(job: Job) -> Callable[[], Segmenter]:
@@ -81,19 +76,15 @@ def load_network(
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
-    """Runs the network on a batch; in halves if memory is short, image by image if it fails."""
+    """Runs the network on a batch; image by image if it fails."""
     # Here and not above, so that building a graph loads no TensorFlow.
-    from model.segmenter import ROUNDING, out_of_memory
+    from model.segmenter import ROUNDING
 
-    tried = network.batch_size
     try:
         maps = network(np.stack([image.pixels for image in images]))
         pairs = list(zip(images, maps, strict=True))
     except Exception as error:
-        if out_of_memory(error) and network.halve(tried):
-            logging.warning("out of memory, %d images at once from now on", network.batch_size)
-            yield from segment(images, network)
-        elif len(images) == 1:
+        if len(images) == 1:
             yield Failure.of(images[0].key, "segment", error)
         else:
             logging.warning("a batch of %d failed, its images follow one by one", len(images))

@@ -6,6 +6,7 @@ import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -143,20 +144,50 @@ def test_more_images_than_a_batch_are_segmented_in_several(mini, images):
     np.testing.assert_allclose(segmenter(images), together, atol=1e-6)
 
 
-def test_halves_until_it_runs_on_one_image_at_once(images):
+@pytest.fixture
+def room(monkeypatch):
+    """Memory for so many images at once, and what was tried."""
+    run, room = _Graph.maps, SimpleNamespace(most=8, tried=[])
+
+    def maps(graph, batch):
+        room.tried.append(len(batch))
+        if len(batch) > room.most:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return run(graph, batch)
+
+    monkeypatch.setattr(_Graph, "maps", maps)
+    return room
+
+
+@pytest.mark.parametrize(("most", "tried"), [(8, [8]), (5, [8, 4]), (1, [8, 4, 2, 1, 1, 1])])
+def test_halves_when_memory_is_short_and_from_then_on(mini, images, room, most, tried):
+    segmenter, room.most = Segmenter(mini, 64, 8), most
+    expected, room.tried = Segmenter(mini, 64, 1)(images), []
+    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+    assert room.tried == tried
+    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+
+
+def test_halves_a_graph_and_makes_no_more_of_them(images):
     segmenter = Segmenter(model(lambda image: conv()(Counting()(image))), 64, 3, tta="flip")
     expected, Counting.calls = segmenter(images), 0
-    assert segmenter.halve(3) and segmenter.batch_size == 1
+    assert segmenter._halve(segmenter._graph) and segmenter.batch_size == 1
     for _ in range(2):
         np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
     assert Counting.calls == 1  # One graph, for one image.
-    assert not segmenter.halve(1) and segmenter.batch_size == 1
+
+
+def test_what_one_image_alone_has_no_memory_for_is_an_error(mini, images, room):
+    segmenter, room.most = Segmenter(mini, 64, 2), 0
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        segmenter(images)
+    assert segmenter.batch_size == 1
 
 
 def test_halves_once_for_all_threads_that_ran_out_of_memory(mini):
     segmenter = Segmenter(mini, 64, 8)
     with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(segmenter.halve, [8] * 8))
+        assert all(threads.map(segmenter._halve, [segmenter._graph] * 8))
     assert segmenter.batch_size == 4
 
 
@@ -165,7 +196,7 @@ OUT_OF_MEMORY = """
 import resource
 import keras, numpy as np
 from pathlib import Path
-from model.segmenter import Segmenter, _Graph, out_of_memory
+from model.segmenter import Segmenter
 
 image = keras.Input((64, 64, 3))
 x = keras.layers.UpSampling2D(45)(keras.layers.Rescaling(1 / 255)(image))  # 95 MiB an image
@@ -175,13 +206,8 @@ images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint
 segmenter, expected = Segmenter(network, 64, 8), Segmenter(network, 64, 1)(images)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 640 * 2**20,) * 2)
-try:
-    segmenter(images)
-except Exception as error:
-    assert out_of_memory(error), error
-    segmenter.halve(8)
-    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
-    print("at once:", segmenter.batch_size)
+np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+print("at once:", segmenter.batch_size)
 """
 
 
@@ -205,20 +231,11 @@ def test_knows_what_running_out_of_memory_is():
     assert not out_of_memory(invalid) and not out_of_memory(ValueError("OOM"))
 
 
-def test_a_batch_too_large_for_the_memory_is_no_reason_to_refuse_a_network(mini, monkeypatch):
-    room = _Graph.maps
-    most = 2
-
-    def maps(graph, batch):
-        if len(batch) > most:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return room(graph, batch)
-
-    monkeypatch.setattr(_Graph, "maps", maps)
-    segmenter = Segmenter(mini, 64, batch_size=8)
+def test_a_batch_too_large_for_the_memory_is_no_reason_to_refuse_a_network(mini, room):
+    segmenter, room.most = Segmenter(mini, 64, batch_size=8), 2
     segmenter.probe()
     assert segmenter.batch_size == 2
-    most = 0
+    room.most = 0
     with pytest.raises(ValueError, match="fails on an image .*OOM"):
         segmenter.probe()
 

@@ -30,10 +30,6 @@ class Network:
     loaded = 0
     batches: list[int] = []  # noqa: RUF012 - shared by design, so that it is seen from outside
     lock = threading.Lock()
-    batch_size = 8
-
-    def halve(self, tried):
-        return False
 
     @classmethod
     def load(cls):
@@ -91,40 +87,6 @@ def test_a_batch_that_fails_loses_only_the_images_that_fail_alone(bad):
         else:
             alone = images[number].pixels.mean(axis=2) / 255
             np.testing.assert_allclose(one.probability, alone, rtol=1e-5)
-
-
-class Small(Network):
-    """Has memory for so many images at once."""
-
-    def __init__(self, room):
-        self.room = room
-
-    def __call__(self, images):
-        if min(len(images), self.batch_size) > self.room:
-            self.batches.append(len(images))
-            raise MemoryError("too many at once")
-        return super().__call__(images)
-
-    def halve(self, tried):
-        self.batch_size = max(1, tried // 2)
-        return self.batch_size < tried
-
-
-@pytest.mark.parametrize(("room", "left"), [(8, 8), (5, 4), (1, 1)])
-def test_a_batch_that_is_out_of_memory_is_tried_in_halves_from_then_on(room, left):
-    images, network = [image(number) for number in range(8)], Small(room)
-    for _ in range(2):
-        assert [type(one) for one in segment(images, network)] == [Prediction] * 8
-        assert network.batch_size == left
-    tries = {8: 1, 4: 2, 1: 4}[left]
-    assert Network.batches == [8] * (tries + 1)
-
-
-def test_an_image_that_memory_does_not_suffice_for_is_a_failure_of_its_own():
-    found = list(segment([image(number) for number in range(3)], Small(0)))
-    assert [(one.key, one.reason) for one in found] == [
-        (f"{number}.jpg", "MemoryError") for number in range(3)
-    ]
 
 
 def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypatch):
