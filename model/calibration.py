@@ -10,23 +10,27 @@ import numpy as np
 
 
 @contextlib.contextmanager
-def finished(network: keras.Model, batches: Iterable[np.ndarray]) -> Iterator[None]:
+def finished(
+    learner: keras.Model, network: keras.Model, batches: Iterable[np.ndarray]
+) -> Iterator[None]:
     """Inside, a network in training is as it would be kept; afterwards, as it was.
 
     Its weights are their moving averages, if its optimizer keeps any, and its moments fit them.
 
     Args:
-        network: a compiled model.
+        learner: the compiled model that the network is trained in.
+        network: the network, all of whose layers are the learner's, too.
         batches: as for `calibrate`.
     """
-    kept = [keras.ops.convert_to_numpy(variable) for variable in network.variables]
-    if network.optimizer.use_ema:
-        network.optimizer.finalize_variable_values(network.trainable_variables)
+    changing = [*learner.trainable_variables, *network.non_trainable_variables]
+    kept = [keras.ops.convert_to_numpy(variable) for variable in changing]
+    if learner.optimizer.use_ema:
+        learner.optimizer.finalize_variable_values(learner.trainable_variables)
     calibrate(network, batches)
     try:
         yield
     finally:
-        for variable, value in zip(network.variables, kept, strict=True):
+        for variable, value in zip(changing, kept, strict=True):
             variable.assign(value)
 
 

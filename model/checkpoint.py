@@ -20,7 +20,8 @@ def save_checkpoint(
     The state of the data is the number of steps: with the seed it decides every batch.
 
     Args:
-        model: the compiled model; its variables (random seeds among them) and its optimizer's.
+        model: the compiled model; the variables of its trainable layers (random seeds among
+            them) and its optimizer's.
         path: the checkpoint.
         identity: what must be the same in a run that goes on from it.
         losses: loss of every step so far.
@@ -48,7 +49,7 @@ def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list
         The loss of every step so far; empty without a checkpoint.
 
     Raises:
-        ValueError: if the checkpoint is of a run with another identity.
+        ValueError: if the checkpoint is of a run with another identity, or other variables.
     """
     if not path.exists():
         return []
@@ -61,8 +62,15 @@ def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list
         ]
         if changed:
             raise ValueError(f"{path} is of another run: {'; '.join(changed)}")
-        for i, variable in enumerate(_state(model)):
-            variable.assign(arrays[f"variable_{i}"])
+        state = _state(model)
+        values = [arrays[name] for name in arrays.files if name.startswith("variable_")]
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in state]:
+            raise ValueError(
+                f"{path} is of another network, or of another version of this program; "
+                "start anew in an empty folder"
+            )
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
         return arrays["losses"].tolist()
 
 

@@ -1,7 +1,8 @@
 """Images and masks for training: found in folders, split, cut to crops, disturbed and batched.
 
 Every batch is a pure function of the pairs, the seed and the step, so that a run that was
-interrupted goes on with the very batches that it would have seen.
+interrupted goes on with the very batches that it would have seen (on another processor, within
+rounding).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -245,9 +247,16 @@ def make_batch(
 def batches(
     pairs: Sequence[Pair], steps: range, *, batch_size: int, resize: int, crop: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The batches of the given steps in order, made ahead by processes; see `make_batch`."""
-    # The rest is for the network.
-    workers = max(1, (os.cpu_count() or 1) - 2)
+    """The batches of the given steps in order, made ahead by processes; see `make_batch`.
+
+    Raises:
+        ValueError: an image cannot be read, see `load_pair`.
+        OSError: one of the processes was killed.
+    """
+    affine = getattr(os, "sched_getaffinity", None)
+    cores = len(affine(0)) if affine else os.cpu_count() or 1
+    # The rest is for the network, which eight can feed.
+    workers = min(8, max(1, cores - 2))
     make = partial(_make, batch_size=batch_size, resize=resize, crop=crop, seed=seed)
     pool = ProcessPoolExecutor(
         workers,
@@ -264,6 +273,10 @@ def batches(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise OSError(
+            "a process that makes batches did not start or was killed; is memory short?"
+        ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -306,5 +319,5 @@ def _open(path: Path, mode: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert(mode)
-    except OSError as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot read {path}: {error}") from error

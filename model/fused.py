@@ -37,7 +37,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         """Maps (N, H, W, C) to the same shape; in training, by the batch's own moments."""
-        if not (training and self.trainable):
+        if not (training and self.trainable) or _is_one_value(inputs):
             return super().call(inputs, training=training, mask=mask)
         if keras.backend.backend() == "torch":
             return self._call_torch(inputs)
@@ -70,6 +70,13 @@ class FusedBatchNormalization(layers.BatchNormalization):
         return outputs.permute(0, 2, 3, 1)
 
 
+def _is_one_value(inputs) -> bool:
+    """Whether there is one value a channel, whose variance PyTorch refuses to take."""
+    return keras.backend.backend() == "torch" and inputs.shape[:-1].numel() == 1
+
+
 def _fuse(layer: layers.Layer) -> layers.Layer:
-    cls = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
-    return cls.from_config(layer.get_config())
+    fusable = type(layer) is layers.BatchNormalization and (
+        layer.scale and layer.center and not (layer.renorm or layer.synchronized)
+    )
+    return (FusedBatchNormalization if fusable else type(layer)).from_config(layer.get_config())

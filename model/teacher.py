@@ -97,7 +97,7 @@ def efficientnet_lite0() -> keras.Model:
                 x = layers.Add()([shortcut, x])
             number += 1
         features.append(x)
-    return keras.Model(inputs, [features[stage] for stage in _TEACHING_STAGES], trainable=False)
+    return keras.Model(inputs, [features[stage] for stage in _TEACHING_STAGES])
 
 
 def standardized(teacher: keras.Model, batches: Iterable[np.ndarray]) -> keras.Model:
@@ -130,10 +130,7 @@ def standardized(teacher: keras.Model, batches: Iterable[np.ndarray]) -> keras.M
         # A channel that never changes, but for rounding, must not become the loudest.
         variance = np.maximum(variance, 1e-4 * variance.mean())
         outputs.append(layers.Normalization(mean=mean, variance=variance, dtype="float32")(maps))
-    fixed = keras.Model(teacher.input, outputs)
-    # Its layers, too: the argument of the same name is for the model alone.
-    fixed.trainable = False
-    return fixed
+    return keras.Model(teacher.input, outputs)
 
 
 def with_regressors(network: keras.Model, teacher: keras.Model) -> keras.Model:
@@ -141,14 +138,16 @@ def with_regressors(network: keras.Model, teacher: keras.Model) -> keras.Model:
 
     Args:
         network: a BASNet.
-        teacher: a model with two outputs, at a sixteenth and at a 32nd of the image's sides; it
-            is not trained.
+        teacher: a model with two outputs, at a sixteenth and at a 32nd of the image's sides;
+            from then on it is not trainable.
 
     Returns:
         A model that shares the network's layers, with two more outputs, the likeness (cosine over
         channels, float32, (N, H, W, 1)) of the teacher's features and what 1x1 convolutions make
         of the encoder's last two stages. A loss of `unlikeness` brings them together.
     """
+    # With its layers: the argument of the same name is for the model alone.
+    teacher.trainable = False
     likenesses = []
     for name, hint in zip(_LEARNING_LAYERS, teacher(network.input), strict=True):
         regressor = layers.Conv2D(hint.shape[-1], 1, name=f"regressor_{name}", dtype="float32")

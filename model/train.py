@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        parser.exit(130, "\nstopped; the same command goes on from the last checkpoint\n")
+        parser.exit(130, "\nstopped; the same command goes on from the last checkpoint, if any\n")
 
 
 def _folder_and_weight(text: str) -> tuple[Path, float]:

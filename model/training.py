@@ -93,6 +93,9 @@ def train(
 ) -> list[float]:
     """Trains a model, going on from the checkpoint in `output` if there is one.
 
+    Batches are made by processes that import the caller's script: it has to call this below
+    `if __name__ == "__main__":`.
+
     Args:
         model: a BASNet for pixels in [0, 255], whose weights are those to start from; it ends with
             the trained ones.
@@ -110,7 +113,8 @@ def train(
         it may be negative: likeness to its features lowers it by up to 4.
 
     Raises:
-        ValueError: if the checkpoint is of another run.
+        ValueError: if the checkpoint is of another run, or an image cannot be read.
+        OSError: if nothing can be written, or a process that makes batches was killed.
     """
     output.mkdir(parents=True, exist_ok=True)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -122,6 +126,7 @@ def train(
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
+    identity |= {"precision": keras.config.dtype_policy().name}
     size = validation_size or config.crop
     if teacher is not None:
         # Its features are standardised over photos of this size.
@@ -184,14 +189,14 @@ def train(
             last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
             # Before the checkpoint, so that a run killed in between writes its line again.
             if held_out and (step % config.validate_every == 0 or last):
-                with finished(learner, familiar):
+                with finished(learner, network, familiar):
                     scores = evaluate(predictor, held_out, config.batch_size)
                 log.write({"step": step, **state, "seconds": elapsed, **scores})
             if step % config.checkpoint_every == 0 or last:
                 save_checkpoint(learner, output / CHECKPOINT, identity, losses)
             if last:
                 break
-    with finished(learner, familiar):
+    with finished(learner, network, familiar):
         kept = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
     for name, weights in kept.items():
         model.get_layer(name).set_weights(weights)

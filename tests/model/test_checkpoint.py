@@ -1,7 +1,9 @@
 import h5py
+import keras
 import numpy as np
+import pytest
 
-from model.checkpoint import Log, save_float16
+from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from tests.model.toy import toy
 
 
@@ -26,6 +28,24 @@ def test_float16_weights_come_back(tmp_path):
         dtypes = []
         file.visititems(lambda _, item: dtypes.append(getattr(item, "dtype", None)))
     assert np.dtype("float16") in dtypes
+
+
+def test_a_checkpoint_of_another_network_changes_nothing(tmp_path):
+    def compiled(model):
+        model.compile("adamw", "mse")
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    path, model = tmp_path / "checkpoint.npz", compiled(toy())
+    save_checkpoint(model, path, {"seed": 1}, [0.5])
+    deeper = keras.layers.Conv2D(1, 3, padding="same")(model.outputs[0])
+    other = compiled(keras.Model(model.inputs, deeper))
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"checkpoint\.npz is of another network"):
+        restore(other, path, {"seed": 1})
+    for one, weights in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, weights)
+    assert restore(model, path, {"seed": 1}) == [0.5]
 
 
 def test_a_log_goes_on_without_what_is_repeated_or_was_cut_short(tmp_path):

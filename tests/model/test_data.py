@@ -1,3 +1,6 @@
+import multiprocessing
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -119,6 +122,25 @@ def test_batches_are_a_function_of_seed_and_step(pairs):
     other_seed, _ = make_batch(pairs, seed=2, step=6, **DRAWING)
     assert (other_seed != rest[0][0]).any()
     assert (whole[0][0] != whole[1][0]).any()
+
+
+def test_a_worker_that_is_killed_ends_the_batches_with_a_reason(pairs):
+    stream = batches(pairs, range(1000), seed=1, **DRAWING)
+    next(stream)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    with pytest.raises(OSError, match="is memory short"):
+        for _ in stream:
+            pass
+
+
+def test_an_image_that_cannot_be_read_ends_the_batches_with_its_name(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "set")
+    (tmp_path / "set" / "images" / "disc3.jpg").write_bytes(b"no image")
+    stream = batches(find_pairs(tmp_path / "set"), range(1000), seed=1, **DRAWING)
+    with pytest.raises(ValueError, match=r"cannot read .*disc3\.jpg"):
+        for _ in stream:
+            pass
 
 
 def test_weights_say_how_often_pairs_are_drawn(folder, monkeypatch):

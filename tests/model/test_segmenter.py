@@ -165,7 +165,9 @@ def test_halves_when_memory_is_short_and_from_then_on(mini, images, room, most, 
     expected, room.tried = Segmenter(mini, 64, 1)(images), []
     np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
     assert room.tried == tried
+    room.tried = []
     np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
+    assert set(room.tried) == {tried[-1]}
 
 
 def test_halves_a_graph_and_makes_no_more_of_them(images):

@@ -151,13 +151,22 @@ def test_a_channel_that_never_changes_stays_quiet():
 
 def test_regressors_leave_the_maps_as_they_are():
     network = BASNet.from_preset("basnet_mini")
-    learner = with_regressors(network, efficientnet_lite0())
+    teacher = efficientnet_lite0()
+    learner = with_regressors(network, teacher)
     pixels = np.random.default_rng(2).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
     outputs = learner(pixels)
     for ours, theirs in zip(outputs, network(pixels), strict=False):
         np.testing.assert_array_equal(ours, theirs)
     assert [tuple(maps.shape) for maps in outputs[8:]] == [(1, 4, 6, 1), (1, 2, 3, 1)]
+    assert all(-1.001 <= float(value) <= 1.001 for maps in outputs[8:] for value in np.ravel(maps))
+    ours = {id(weight) for weight in network.weights}
+    learnt = [weight.path for weight in learner.trainable_weights if id(weight) not in ours]
+    assert len(learnt) == 4 and all(path.startswith("regressor_") for path in learnt)
     assert {keras.backend.standardize_dtype(maps.dtype) for maps in outputs} == {"float32"}
+    before = teacher.get_weights()
+    learner(pixels, training=True)
+    for one, other in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_published_weights_know_the_bundled_photos():
