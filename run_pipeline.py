@@ -90,7 +90,13 @@ def main(argv: list[str]) -> int:
         summary = json.load(file)
     for reason, count in summary["failures"].items():
         print(f"{count} failed: {reason}", file=sys.stderr)
-    if job.truth is not None and not summary["with_truth"]:
+    bad_truths = summary["bad_truths"]
+    if bad_truths:
+        print(
+            f"{bad_truths} ground truths cannot be used; truth_error in metrics/ says why",
+            file=sys.stderr,
+        )
+    elif job.truth is not None and not summary["with_truth"]:
         print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
     images, failed = summary["images"], summary["failed"]
     print(

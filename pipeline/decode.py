@@ -91,8 +91,9 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
         if labels.max() == 1:
             return labels == 1
         gray = _upright(image, _gray, turn)
-    if 0 < gray.max() <= 128:
-        raise BadImage("truth_values", f"the truth is {gray.max()} at most; foreground is over 128")
+    if labels.max() > 0 and gray.max() <= 128:
+        what = f"in 8 bits, the truth is {gray.max()} at most; foreground is over 128"
+        raise BadImage("truth_values", what)
     return gray > 128
 
 

@@ -151,8 +151,10 @@ def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
 
 def _sources(joined) -> Iterator[Source]:
     _, found = joined
-    truth = min((path for path, _ in found["truths"]), default=None)
-    for path, folder in found["images"]:
+    images = dict(found["images"])
+    # Photos and masks may lie in one folder; a photo is no truth of its own.
+    truth = min((path for path, _ in found["truths"] if path not in images), default=None)
+    for path, folder in images.items():
         yield Source(path, root=folder, truth=truth)
 
 

@@ -49,8 +49,11 @@ def full_size_mask(
     mask = np.empty((height, width), np.uint8)
     for top in range(0, height, rows):
         band = mask[top : top + rows]
+        # Rows first: Pillow's own order would make all rows of the map as wide as the image,
+        # gigabytes where it is wide and flat.
         box = (0, side * top / height, side, side * (top + len(band)) / height)
-        full = np.asarray(small.resize((width, len(band)), Image.Resampling.BILINEAR, box))
+        tall = small.resize((side, len(band)), Image.Resampling.BILINEAR, box)
+        full = np.asarray(tall.resize((width, len(band)), Image.Resampling.BILINEAR))
         if threshold is not None:
             np.multiply(full >= threshold, np.uint8(255), out=band)
         else:  # An interpolation between 0 and 1 leaves them by less than what is rounded.

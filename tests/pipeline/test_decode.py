@@ -457,6 +457,14 @@ def test_a_truth_of_other_numbers_is_refused(dtype):
     assert caught.value.reason == "truth_values"
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_a_truth_of_more_bits_whose_white_is_that_of_8_is_refused(dtype):
+    white = np.array([[0, 255, 255, 0]], dtype)
+    with pytest.raises(BadImage, match="in 8 bits, the truth is 0 at most") as caught:
+        decode_truth(encode_array(white, "TIFF"), (4, 1))
+    assert caught.value.reason == "truth_values"
+
+
 def test_truth_is_true_above_128():
     levels = np.array([[0, 2, 127, 128, 129, 255]], np.uint8)
     truth = decode_truth(encode_array(levels), (6, 1))

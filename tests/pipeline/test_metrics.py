@@ -233,6 +233,12 @@ def test_erosion_equals_repeated_small_ones(radius, shape):
     np.testing.assert_array_equal(erode(mask, radius), expected)
 
 
+@pytest.mark.parametrize("shape", [(1, 10**7), (10**7, 1)])
+def test_a_thin_mask_erodes_to_nothing_at_no_cost(shape):
+    # With margins on all sides it would have 10^14 pixels.
+    assert not erode(np.ones(shape, bool), 10**5).any()
+
+
 def test_boundary_width_is_two_percent_of_the_diagonal():
     # A 90 x 120 image has a diagonal of 150 pixels, so a boundary of 3.
     truth = np.zeros((90, 120), bool)

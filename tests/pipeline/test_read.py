@@ -116,6 +116,18 @@ def test_two_folders_with_the_same_names_share_truth_but_no_mask(tmp_path):
         assert_that(read["images"], check)
 
 
+def test_a_photo_is_no_truth_of_its_own(tmp_path):
+    lay(tmp_path, "a.jpg", "a.png", "b.jpg")
+    run_read(
+        ReadImages([f"{tmp_path}/*.jpg"], "auto", str(tmp_path), 60),
+        [
+            ("a.jpg", "masks/a.png", b"a.jpg", b"a.png"),
+            ("b.jpg", "masks/b.png", b"b.jpg", None),
+        ],
+        [],
+    )
+
+
 def test_no_truth_pattern_means_no_truth(tmp_path):
     lay(tmp_path, "a.jpg")
     run_read(

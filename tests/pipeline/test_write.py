@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_a_mask_made_in_bands_is_the_one_made_at_once(monkeypatch, size, band, t
     difference = np.abs(full_size_mask(probability, size, threshold).astype(int) - whole)
     # The last bit of an interpolation may differ, and with it a rounding here and there.
     assert (difference > (threshold is None)).mean() <= 0.001
+
+
+def test_a_wide_flat_mask_takes_no_more_than_its_pixels():
+    """A map of 192 rows as wide as the image would take 1.5 GB."""
+    small = np.random.default_rng(4).random((192, 192)).astype(np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert full_size_mask(small, (2_000_000, 1), None).shape == (1, 2_000_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
 def test_a_map_of_the_images_size_is_only_rounded():
