@@ -107,6 +107,7 @@ def test_too_many_failures_give_status_3(tmp_path):
         ("b.png", (8, 8), "no image has a ground truth that --truth 'truth' names"),
     ],
 )
+@pytest.mark.slow
 def test_truths_that_cannot_be_used_and_those_that_are_not_there_are_told_apart(
     tmp_path, name, size, message
 ):

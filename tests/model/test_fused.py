@@ -33,6 +33,7 @@ def test_fused_normalization_trains_as_keras_does():
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
+@pytest.mark.slow
 def test_on_pytorch_it_trains_as_keras_does():
     """The same test where PyTorch is the backend, which is chosen once for a process."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
