@@ -17,6 +17,7 @@ from pipeline.find import FindFiles, is_shard
 from pipeline.load import index_shard, load, load_pair, lost
 from pipeline.names import claims, stem
 from pipeline.records import TAGS, Failure, Source
+from pipeline.storage import absolute
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
@@ -151,10 +152,11 @@ def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
 
 def _sources(joined) -> Iterator[Source]:
     _, found = joined
-    images = dict(found["images"])
-    # Photos and masks may lie in one folder; a photo is no truth of its own.
-    truth = min((path for path, _ in found["truths"] if path not in images), default=None)
-    for path, folder in images.items():
+    # Photos and masks may lie in one folder; a photo is no truth of its own, however it is spelt.
+    photos = {absolute(path) for path, _ in found["images"]}
+    truths = (path for path, _ in found["truths"])
+    truth = min((path for path in truths if absolute(path) not in photos), default=None)
+    for path, folder in found["images"]:
         yield Source(path, root=folder, truth=truth)
 
 

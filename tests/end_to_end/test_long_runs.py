@@ -68,7 +68,7 @@ def test_20000_images_need_little_more_than_500(folder):
     peaks, threads, files = zip(few, many, strict=True)
     # Beam's in-process runner keeps all names and rows in memory: about 4 KiB an image.
     assert peaks[1] - peaks[0] <= 5 * 19_500
-    # Beam's pools grow by a few as chance has it; a leak would be of hundreds.
+    # 24 against 15 were seen, and 19; a thread that each bundle left would make hundreds.
     assert threads[1] <= threads[0] + 32
-    assert files[1] <= files[0] + 32
+    assert files[1] <= files[0] + 8
     assert len(list((folder / "many_out" / "masks").iterdir())) == 20_000

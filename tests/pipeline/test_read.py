@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import apache_beam as beam
+import pytest
 import tensorflow as tf
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
@@ -116,10 +117,14 @@ def test_two_folders_with_the_same_names_share_truth_but_no_mask(tmp_path):
         assert_that(read["images"], check)
 
 
-def test_a_photo_is_no_truth_of_its_own(tmp_path):
-    lay(tmp_path, "a.jpg", "a.png", "b.jpg")
+@pytest.mark.parametrize("truth", [".", "../set"])
+def test_a_photo_is_no_truth_of_its_own(tmp_path, monkeypatch, truth):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    lay(folder, "a.jpg", "a.png", "b.jpg")
+    monkeypatch.chdir(folder)
     run_read(
-        ReadImages([f"{tmp_path}/*.jpg"], "auto", str(tmp_path), 60),
+        ReadImages([f"{folder}/*.jpg"], "auto", truth, 60),
         [
             ("a.jpg", "masks/a.png", b"a.jpg", b"a.png"),
             ("b.jpg", "masks/b.png", b"b.jpg", None),

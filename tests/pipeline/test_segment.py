@@ -89,6 +89,17 @@ def test_a_batch_that_fails_loses_only_the_images_that_fail_alone(bad):
             np.testing.assert_allclose(one.probability, alone, rtol=1e-5)
 
 
+def test_an_image_that_memory_does_not_suffice_for_is_a_failure_of_its_own(monkeypatch):
+    def full(*_):
+        raise MemoryError("too many at once")
+
+    monkeypatch.setattr(Network, "__call__", full)
+    found = list(segment([image(number) for number in range(3)], Network()))
+    assert [(one.key, one.reason) for one in found] == [
+        (f"{number}.jpg", "MemoryError") for number in range(3)
+    ]
+
+
 def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypatch):
     monkeypatch.setattr(Network, "__call__", lambda *_: np.zeros((0, 4, 4), np.float32))
     found = list(segment([image(0), image(1)], Network()))
