@@ -2,13 +2,10 @@
 
 import json
 import logging
-import os
 import sys
 import time
 import traceback
 
-# TensorFlow's notices about the processor, when a worker in this process loads it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Beam's notice that its optional parts for Google Cloud are not installed.
 logging.disable(logging.WARNING)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from model.data import find_pairs, split_pairs
 from model.presets import PRESETS
+from model.quiet import without_notices
 
 if TYPE_CHECKING:
     from model.training import TrainConfig
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; see `--help`."""
-    # Not at the top: the processes that make the batches import this module, too.
-    import keras
+    with without_notices():
+        # Not at the top: the processes that make the batches import this module, too.
+        import keras
 
-    from model.basnet import BASNet
-    from model.teacher import load_teacher
-    from model.training import TrainConfig, train
+        from model.basnet import BASNet
+        from model.teacher import load_teacher
+        from model.training import TrainConfig, train
+
+        keras.ops.zeros(1)
 
     parser = _parser(TrainConfig())
     flags = vars(parser.parse_args(argv))

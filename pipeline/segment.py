@@ -15,6 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.shared import Shared
 
 from model.presets import PRESETS
+from model.quiet import without_notices
 from pipeline.ahead import in_window
 from pipeline.job import Job
 from pipeline.model_file import local_copy
@@ -67,12 +68,13 @@ def load_network(
         ValueError: The model cannot be used; the message says why, in a line.
         OSError: The file cannot be read.
     """
-    # Here and not above, so that building a graph loads no TensorFlow.
-    from model.load import load_model
-    from model.segmenter import Segmenter
-
     path = model if model in PRESETS else local_copy(model, content)
-    return Segmenter(load_model(path), image_size, batch_size, tta, precision)
+    with without_notices():
+        # Here and not above, so that building a graph loads no TensorFlow.
+        from model.load import load_model
+        from model.segmenter import Segmenter
+
+        return Segmenter(load_model(path), image_size, batch_size, tta, precision)
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:

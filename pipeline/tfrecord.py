@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from model.quiet import without_notices
 from pipeline.records import BadImage
 
 # A longer record is passed over: as an Example, a hostile one takes 16 times its bytes in memory.
@@ -81,11 +83,9 @@ def parse(data: bytes) -> Features:
     Raises:
         BadImage: It is none.
     """
-    # Loaded where shards are read, so that building a graph needs no TensorFlow.
-    from tensorflow.train import Example
-
+    example = _example()
     try:
-        features = Example.FromString(data).features.feature
+        features = example.FromString(data).features.feature
     except Exception as error:
         raise BadImage("not_an_example", "the record is no tf.train.Example") from error
 
@@ -99,6 +99,15 @@ def parse(data: bytes) -> Features:
         first("image/encoded"),
         first("image/segmentation/class/encoded"),
     )
+
+
+@functools.cache
+def _example():
+    # Loaded where shards are read, so that building a graph needs no TensorFlow.
+    with without_notices():
+        from tensorflow.train import Example
+
+    return Example
 
 
 def _read(file: BinaryIO, size: int) -> bytes:

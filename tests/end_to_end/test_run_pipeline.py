@@ -34,9 +34,10 @@ def sample(tmp_path_factory):
 def test_annotates_the_bundled_sample(sample):
     finished, output = sample
     assert finished.returncode == 0, finished.stderr
-    last = finished.stdout.splitlines()[-1]
+    # Nothing else is said on a machine without a GPU, by TensorFlow neither.
     assert re.fullmatch(
-        r"11 images, 0 failures, \d+\.\d s, \d+\.\d images/s, output in output", last
+        r"11 images, 0 failures, \d+\.\d s, \d+\.\d images/s, output in output\n",
+        finished.stdout + finished.stderr,
     )
     assert len(list(output.glob("masks/*.png"))) == 11
     lines = (output / "metrics" / "metrics-00000-of-00001.jsonl").read_text().splitlines()
