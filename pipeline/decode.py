@@ -69,7 +69,8 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
 
     Args:
         data: An encoded image of one of ``FORMATS``. One of zeros and ones only is a label map,
-            whose ones are foreground; one of other small numbers says nothing of salience.
+            whose ones are foreground; one of other small numbers, or of a palette of colours, says
+            nothing of salience.
         size: (width, height) that the mask has to have.
 
     Returns:
@@ -90,6 +91,9 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
         labels = _upright(image, _labels if _holds_numbers(image) else _gray, turn)
         if labels.max() == 1:
             return labels == 1
+        if image.mode == "P" and _is_coloured(image):
+            what = "the truth is a map of classes; white, or ones among zeros, would be foreground"
+            raise BadImage("truth_values", what)
         gray = _upright(image, _gray, turn)
     if labels.max() > 0 and gray.max() <= 128:
         what = f"in 8 bits, the truth is {gray.max()} at most; foreground is over 128"
@@ -168,9 +172,17 @@ def _holds_numbers(image: Image.Image) -> bool:
     """Whether pixels are numbers of things rather than colours or 8-bit grays."""
     if image.mode != "P":
         return image.mode.startswith("I")
-    # A palette of black and white says what its two numbers mean, in whichever order.
+    # A palette of black and white, or nearly, says what its numbers mean, in whichever order.
     palette = image.getpalette() or []
-    return {tuple(palette[:3]), tuple(palette[3:6])} != {(0, 0, 0), (255, 255, 255)}
+    first, second = sorted((palette[:3], palette[3:6]), key=sum)
+    return not (first and max(first) < 64 and min(second) >= 192)
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    """Whether pixels have colours of the palette that are not grays, but for rounding."""
+    palette = np.reshape(image.getpalette() or [], (-1, 3))
+    used = [index for _, index in image.getcolors() if index < len(palette)]
+    return bool((np.ptp(palette[used], axis=1) > 32).any())
 
 
 class DecodeImages(beam.PTransform):

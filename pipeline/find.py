@@ -12,6 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.names import IMAGE_SUFFIXES
 from pipeline.records import BadImage, Failure
+from pipeline.storage import absolute
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
@@ -53,9 +54,10 @@ def is_shard(path: str, input_format: str = "auto") -> bool:
 
 
 class FindFiles(beam.PTransform):
-    """Patterns to (path, folder), each file once; failures under the tag ``"failures"``.
+    """Patterns to (path, folder); failures under the tag ``"failures"``.
 
-    A file whose name is no text cannot travel between workers: it is a failure.
+    Each file comes once, however it is spelt. One whose name is no text cannot travel between
+    workers: it is a failure.
 
     Args:
         patterns: What ``find_files`` takes.
@@ -74,7 +76,13 @@ class FindFiles(beam.PTransform):
             | beam.Create(self.patterns)
             | beam.ParDo(_Find(), self.input_format).with_outputs("failures", main="files")
         )
-        return {"files": found.files | beam.CombinePerKey(min), "failures": found.failures}
+        once = (
+            found.files
+            | "Place" >> beam.Map(lambda file: (absolute(file[0]), file))
+            | beam.CombinePerKey(min)
+            | beam.Values()
+        )
+        return {"files": once, "failures": found.failures}
 
 
 class _Find(beam.DoFn):

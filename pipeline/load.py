@@ -12,7 +12,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.journal import withdraw
-from pipeline.names import mask_path
+from pipeline.names import own_names
 from pipeline.records import BadImage, Done, Failure, ImageRecord, Source, content_of
 from pipeline.storage import OutputLost
 from pipeline.tfrecord import PIECE, Features, parse, read_records
@@ -137,15 +137,19 @@ def _unless_done(image: ImageRecord, content: str, output: str) -> ImageRecord |
 
 
 def _load_file(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Failure]:
-    key = source.path[len(source.root) :]
+    key, mask = own_names(source.path[len(source.root) :], taken, source.path)
     try:
-        truth = read_file(source.truth) if source.truth else None
         image = read_file(source.path)
     except Exception as error:
-        yield from lost(source, 0, error)
-    else:
-        mask = mask_path(key, taken, source.path)
-        yield ImageRecord(key, mask, image, truth, content_of(key, image, truth))
+        yield Failure.of(key, "read", error)
+        return
+    truth: bytes | Failure | None = None
+    try:
+        truth = read_file(source.truth) if source.truth else None
+    except Exception as error:
+        # Without its truth an image still has a mask.
+        truth = Failure.of(key, "read", error)
+    yield ImageRecord(key, mask, image, truth, content_of(key, image, truth))
 
 
 def _load_chunk(source: Source, taken: Mapping[str, int]) -> Iterator[ImageRecord | Failure]:
@@ -171,8 +175,8 @@ def _record(
         return Failure.of(key, "read", features)
     if features.image is None:
         return Failure.of(key, "read", BadImage("missing_feature", "no image/encoded"))
+    key, mask = own_names(key, taken, f"{path}#{number}")
     content = content_of(key, features.image, features.truth)
-    mask = mask_path(key, taken, f"{path}#{number}")
     return ImageRecord(key, mask, features.image, features.truth, content)
 
 

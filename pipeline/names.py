@@ -27,8 +27,8 @@ def claims(key: str) -> set[str]:
     return {_folded(name) for name in _candidates(key)}
 
 
-def mask_path(key: str, taken: Collection[str], place: str) -> str:
-    """Path of an image's mask below the output folder.
+def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
+    """What an image and its mask are called, as no other is.
 
     Args:
         key: The image's key; it may hold anything.
@@ -36,14 +36,15 @@ def mask_path(key: str, taken: Collection[str], place: str) -> str:
         place: Where the image was read, different for every image.
 
     Returns:
-        ``masks/<key without suffix>.png``; with the suffix if another image could have that
-        name; in a folder named by a hash of ``place`` if that one could be another's, too.
+        The key, and the path of the mask below the output folder: ``masks/<key without
+        suffix>.png``; with the suffix if another image could have that name. If that one could be
+        another's, too, ``place`` becomes the key, and the mask lies in a folder named by its hash.
     """
     without_suffix, whole = _candidates(key)
     for name in (without_suffix, whole):
         if _folded(name) not in taken:
-            return f"{MASKS}/{name}.png"
-    return f"{MASKS}/~{_hash(place)}/{whole}.png"
+            return key, f"{MASKS}/{name}.png"
+    return place, f"{MASKS}/~{_hash(place)}/{whole}.png"
 
 
 def stem(key: str) -> str:

@@ -10,7 +10,7 @@ from pipeline.find import find_files, is_shard
 from pipeline.job import OUTPUTS, Job
 from pipeline.journal import changes, journal_files, read_rows
 from pipeline.names import claims, stem
-from pipeline.storage import literal
+from pipeline.storage import absolute, literal
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -26,7 +26,9 @@ def describe(job: Job, overwrite: bool) -> str:
 
 
 def _inputs(job: Job) -> list[str]:
-    files = {path: folder for p in job.inputs for path, folder in find_files(p, job.input_format)}
+    found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
+    # The first of each, as the job does it.
+    files = dict({absolute(file[0]): file for file in reversed(found)}.values())
     images = [path for path in files if not is_shard(path, job.input_format)]
     keys = [path[len(files[path]) :] for path in images]
     lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]

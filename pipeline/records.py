@@ -40,17 +40,18 @@ class ImageRecord:
     """An image as it is stored.
 
     Attributes:
-        key: Path below the input's folder, or the record's own name in a shard.
+        key: Path below the input's folder, or the record's own name in a shard; where another
+            image has the same, the whole path, or the shard's and the record's number.
         mask: Path of its mask below the output folder, shared with no other image.
         image: The encoded image.
-        truth: The encoded ground-truth mask, or None.
+        truth: The encoded ground-truth mask, why it cannot be read, or None.
         content: What ``content_of`` says of key, image and truth.
     """
 
     key: str
     mask: str
     image: bytes
-    truth: bytes | None = None
+    truth: bytes | Failure | None = None
     content: str = ""
 
 
@@ -82,7 +83,7 @@ class DecodedImage:
     mask: str
     pixels: np.ndarray
     size: tuple[int, int]
-    truth: bytes | None
+    truth: bytes | Failure | None
     content: str = ""
 
 
@@ -103,7 +104,7 @@ class Prediction:
     mask: str
     probability: np.ndarray
     size: tuple[int, int]
-    truth: bytes | None
+    truth: bytes | Failure | None
     content: str = ""
 
 
@@ -178,9 +179,11 @@ class Failure:
         )
 
 
-def content_of(key: str, image: bytes, truth: bytes | None) -> str:
+def content_of(key: str, image: bytes, truth: bytes | Failure | None) -> str:
     """32 hex digits that change when an image's name, bytes or ground truth do."""
     digest = hashlib.blake2b(digest_size=16)
+    if isinstance(truth, Failure):
+        truth = truth.to_json().encode()
     for part in (key.encode(errors="surrogatepass"), image, truth or b""):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)

@@ -28,18 +28,23 @@ def score(image: ImageRecord | Prediction, prediction: np.ndarray) -> MetricsRow
     row = MetricsRow(image.key, image.mask, (width, height), "ok", values, content=image.content)
     if image.truth is None:
         return row
+    if isinstance(image.truth, Failure):
+        return _without_truth(row, image.truth)
     try:
         comparison = compare(prediction, decode_truth(image.truth, (width, height)))
     except Exception as error:
-        failure = Failure.of(image.key, "score", error)
-        values |= {"truth_error": f"{failure.reason}: {failure.message}"}
-        return replace(row, status="bad_truth", values=values)
+        return _without_truth(row, Failure.of(image.key, "score", error))
     return replace(
         row,
         values=values | comparison.values,
         f_curve=comparison.f_curve,
         e_curve=comparison.e_curve,
     )
+
+
+def _without_truth(row: MetricsRow, failure: Failure) -> MetricsRow:
+    values = row.values | {"truth_error": f"{failure.reason}: {failure.message}"}
+    return replace(row, status="bad_truth", values=values)
 
 
 class ScoreMasks(beam.PTransform):

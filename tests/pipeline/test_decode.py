@@ -391,6 +391,8 @@ BLACK, WHITE, MAROON = (0, 0, 0), (255, 255, 255), (128, 0, 0)
         encode(palette_image(binary(), BLACK, MAROON)),
         encode(palette_image(binary(), BLACK, WHITE)),
         encode(palette_image(~binary(), WHITE, BLACK)),
+        encode(palette_image(~binary(), (254, 255, 253), (3, 0, 1))),
+        encode(palette_image(2 * binary(), (4, 4, 4), (9, 9, 9), (250, 250, 251))),
         encode(palette_image(binary(), BLACK, WHITE), "GIF"),
         encode(palette_image(~binary(), WHITE, BLACK), "BMP"),
         encode_array(binary().astype(np.uint8), "TIFF"),
@@ -407,6 +409,8 @@ BLACK, WHITE, MAROON = (0, 0, 0), (255, 255, 255), (128, 0, 0)
         "palette labels",
         "palette",
         "palette turned round",
+        "nearly black and white, turned round",
+        "palette of grays",
         "gif",
         "bmp palette turned round",
         "tiff labels",
@@ -454,6 +458,14 @@ def test_a_truth_of_other_numbers_is_refused(dtype):
     classes = np.array([[0, 3, 15, 20]], dtype) * (100 if dtype == np.uint16 else 1)
     with pytest.raises(BadImage, match="at most; foreground is over 128") as caught:
         decode_truth(encode_array(classes), (4, 1))
+    assert caught.value.reason == "truth_values"
+
+
+def test_a_map_of_classes_is_refused_though_its_void_is_nearly_white():
+    """As those of PASCAL VOC: its outlines of (224, 224, 192) would pass as the foreground."""
+    classes = palette_image(np.array([[0, 2, 3, 2, 0]]), BLACK, MAROON, (64, 0, 0), (224, 224, 192))
+    with pytest.raises(BadImage, match="map of classes") as caught:
+        decode_truth(encode(classes), (5, 1))
     assert caught.value.reason == "truth_values"
 
 

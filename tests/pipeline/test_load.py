@@ -194,6 +194,20 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path):
     assert (failure.key, failure.stage) == ("a.jpg", "read")
 
 
+def test_an_image_whose_truth_cannot_be_read_is_read_and_says_why(tmp_path):
+    lay(tmp_path, "a.jpg")
+    source = Source(f"{tmp_path}/a.jpg", f"{tmp_path}/", f"{tmp_path}/a.png")
+    (record,) = load(source, {})
+    assert record.image == b"a.jpg"
+    assert isinstance(record.truth, Failure)
+    assert (record.truth.key, record.truth.stage) == ("a.jpg", "read")
+    # Once it can be read, the image is done again.
+    lay(tmp_path, "a.png")
+    (after,) = load(source, {})
+    assert after.truth == b"a.png"
+    assert len({record.content, after.content, content_of("a.jpg", b"a.jpg", None)}) == 3
+
+
 def test_a_file_larger_than_any_image_is_a_failure_and_is_not_held(tmp_path):
     with (tmp_path / "a.jpg").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)

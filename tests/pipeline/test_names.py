@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.names import claims, mask_path, stem
+from pipeline.names import claims, own_names, stem
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,9 @@ def places_of(keys):
     """What the pipeline does: names that several images claim are taken; then a name for each."""
     counts = Counter(name for key in keys for name in claims(key))
     taken = {name for name, count in counts.items() if count > 1}
-    return [mask_path(key, taken, f"/shard#{number}") for number, key in enumerate(keys)]
+    own = [own_names(key, taken, f"/shard#{number}") for number, key in enumerate(keys)]
+    assert len({key for key, _ in own}) == len(keys), "two images share a name"
+    return [path for _, path in own]
 
 
 def as_stored(path):

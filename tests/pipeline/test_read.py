@@ -62,14 +62,15 @@ def test_folders_shards_and_truth_come_together_each_file_once(tmp_path):
     write_shard(tmp_path / "two" / "s.tfrecord", [example(b"a.jpg", b"S", b"T"), b"\xff"])
     (tmp_path / "two" / "t.tfrecord").write_bytes(b"cut")
     patterns = [f"{tmp_path}/one", f"{tmp_path}/two", f"{tmp_path}/one/a.jpg", f"{tmp_path}/tw?/*"]
+    patterns.append(f"{tmp_path}/two/../one")
     rows = [
-        ("one", "a.jpg", "truth/a.png"),
-        ("one", "c/b.jpg", "truth/c/b.png"),
-        ("one", "alone.jpg", None),
+        (f"{tmp_path}/one/a.jpg", "one/a.jpg", "truth/a.png"),
+        ("c/b.jpg", "one/c/b.jpg", "truth/c/b.png"),
+        ("alone.jpg", "one/alone.jpg", None),
         # The folder ".../" of the overlapping glob comes before ".../two/".
-        ("", "two/a.jpg", None),
-        ("", "two/b.webp", None),
-        ("", "two/b.jpg", None),
+        ("two/a.jpg", "two/a.jpg", None),
+        ("two/b.webp", "two/b.webp", None),
+        ("two/b.jpg", "two/b.jpg", None),
     ]
     masks = {
         "c/b.jpg": "masks/c/b.png",
@@ -84,14 +85,14 @@ def test_folders_shards_and_truth_come_together_each_file_once(tmp_path):
         def check(found):
             files = [one for one in found if one.image != b"S"]
             assert sorted((one.key, one.image, one.truth) for one in files) == sorted(
-                (key, str(Path(top, key)).encode(), truth and truth.encode())
-                for top, key, truth in rows
+                (key, image.encode(), truth and truth.encode()) for key, image, truth in rows
             )
-            assert {one.key: one.mask for one in files if one.key != "a.jpg"} == masks
-            # The file's and the record's key are the same, their masks are not.
-            same = [one for one in found if one.key == "a.jpg"]
-            assert len({one.mask for one in same}) == len(same) == 2
-            assert [one.truth for one in found if one.image == b"S"] == [b"T"]
+            assert {one.key: one.mask for one in files if one.image != b"one/a.jpg"} == masks
+            # The file and the record have the same name: their masks go by where they are from.
+            assert [(one.key, one.truth) for one in found if one.image == b"S"] == [
+                (f"{tmp_path}/two/s.tfrecord#0", b"T")
+            ]
+            assert len({one.mask for one in found}) == len(found)
 
         assert_that(read["images"], check, label="images")
         shown = read["failures"] | beam.Map(lambda one: (one.key, one.reason))
@@ -109,8 +110,10 @@ def test_two_folders_with_the_same_names_share_truth_but_no_mask(tmp_path):
         read = pipeline | ReadImages(patterns, "images", f"{tmp_path}/truth/*", 60)
 
         def check(found):
-            assert {one.image for one in found} == {b"one/a.jpg", b"two/a.jpg"}
-            assert {one.key for one in found} == {"a.jpg"}
+            assert {one.key: one.image for one in found} == {
+                f"{tmp_path}/one/a.jpg": b"one/a.jpg",
+                f"{tmp_path}/two/a.jpg": b"two/a.jpg",
+            }
             assert len({one.mask for one in found}) == len(found) == 2
             assert {one.truth for one in found} == {b"truth/a.gif"}
 

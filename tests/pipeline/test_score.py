@@ -10,7 +10,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from pipeline.metrics import compare, describe_mask
-from pipeline.records import ImageRecord
+from pipeline.records import Failure, ImageRecord
 from pipeline.score import MergeRows, ScoreMasks, score
 from pipeline.summary import DatasetStatistics
 
@@ -55,6 +55,7 @@ def test_without_truth_a_row_holds_the_description_only():
         (b"text", "not_an_image"),
         (png(np.zeros((50, 50), np.uint8))[:60], "broken"),
         (png(np.zeros((9, 6), np.uint8)), "truth_size"),
+        (Failure("a", "read", "too_large", "a file of over 256 MiB"), "too_large"),
     ],
 )
 def test_a_truth_that_cannot_be_used_leaves_a_row_that_says_why(truth, reason):
