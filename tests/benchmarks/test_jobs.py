@@ -38,6 +38,7 @@ print(used.ru_utime + used.ru_stime)
     assert usage.idle == pytest.approx(usage.wall * CORES / usage.processor)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_process_even_after_it_was_freed():
     # What this process has held counts as the command's, too.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

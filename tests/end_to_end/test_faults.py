@@ -35,6 +35,7 @@ def mounted(script, cwd):
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_what_is_done_is_kept_and_with_room_the_job_goes_on(folder):
     script = f"""
 mkdir disk copy && mount -t tmpfs -o size=600k tmpfs disk || exit 77
@@ -67,7 +68,9 @@ def test_a_read_only_folder_is_refused_before_the_job_starts(folder):
     assert said.endswith("cannot write to disk/out: the file system is read-only")
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+@pytest.mark.parametrize(
+    "mode", ["in_memory", pytest.param("multi_processing", marks=pytest.mark.slow)]
+)
 def test_a_folder_that_vanishes_ends_the_job(folder, mode):
     process = subprocess.Popen(
         [*COMMAND.split(), "--output=out", f"--direct_running_mode={mode}"],

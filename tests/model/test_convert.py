@@ -56,6 +56,7 @@ def check_golden(model, name, pixels):
         np.testing.assert_allclose(output, golden[f"output_{number}"], rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_authors_file(tmp_path):
     pytest.importorskip("torch")
     source, destination = tmp_path / "basnet.pth", tmp_path / "basnet.keras"
