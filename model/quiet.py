@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 
-# Lines of the levels information and warning, what says that they are coming, and the error that
-# there is no driver of a GPU.
+# Information, what says that it is coming, and the error that there is no driver of a GPU.
 _NOTICE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
-    rb"|[IW]\d{4} \d\d:\d\d:[\d.]+ +\d+ \w+\.cc:\d+\] "
+    rb"|I\d{4} \d\d:\d\d:[\d.]+ +\d+ \w+\.cc:\d+\] "
     rb"|To enable the following instructions: "
     rb"|E.*cuda_platform\.cc:\d+\] failed call to cuInit: .*\(303\)$"
 )
@@ -27,19 +27,32 @@ _one_at_a_time = threading.Lock()
 
 @contextlib.contextmanager
 def without_notices() -> Iterator[None]:
-    """Inside, what this process writes to standard error is held back; then, but for notices, told.
+    """Inside, what is written to standard error, not by Python, is held back; notices for ever.
 
-    To be put around the first import of TensorFlow and the first use of it.
+    The rest is told at the end; it is lost if the process aborts meanwhile. To be put around the
+    first import of TensorFlow and the first use of it.
     """
-    with _one_at_a_time, tempfile.TemporaryFile() as held:
-        terminal = os.dup(2)
+    with _one_at_a_time, contextlib.ExitStack() as held_back:
+        with contextlib.suppress(OSError):  # No folder for temporary files, or no standard error.
+            held_back.enter_context(_held())
+        yield
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[None]:
+    with tempfile.TemporaryFile() as held:
+        terminal, python = os.dup(2), sys.stderr
+        # Never closed: libraries that are loaded meanwhile keep it.
+        sys.stderr = open(os.dup(2), "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
+            sys.stderr = python
             os.dup2(terminal, 2)
             os.close(terminal)
             held.seek(0)
-            for line in held:
-                if not _NOTICE.match(line):
-                    os.write(2, line)
+            with contextlib.suppress(OSError):  # Nobody listens any more.
+                for line in held:
+                    if not _NOTICE.match(line):
+                        os.write(2, line)

@@ -88,7 +88,10 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
                 f"the image {size[0]} x {size[1]}",
             )
         # Looked at before 16 bits become 8, which would make a label of a faint gray.
-        labels = _upright(image, _labels if _holds_numbers(image) else _gray, turn)
+        numbers = _holds_numbers(image)
+        labels = _upright(image, _labels if numbers else _gray, turn)
+        if image.mode == "P" and not numbers:
+            return labels > 128
         if labels.max() == 1:
             return labels == 1
         if image.mode == "P" and _is_coloured(image):
@@ -175,7 +178,7 @@ def _holds_numbers(image: Image.Image) -> bool:
     # A palette of black and white, or nearly, says what its numbers mean, in whichever order.
     palette = image.getpalette() or []
     first, second = sorted((palette[:3], palette[3:6]), key=sum)
-    return not (first and max(first) < 64 and min(second) >= 192)
+    return not (first and second and max(first) < 64 and min(second) >= 192)
 
 
 def _is_coloured(image: Image.Image) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.names import IMAGE_SUFFIXES
 from pipeline.records import BadImage, Failure
-from pipeline.storage import absolute
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
@@ -53,11 +53,24 @@ def is_shard(path: str, input_format: str = "auto") -> bool:
     return bool(_SHARD.search(path)) if input_format == "auto" else input_format == "tfrecord"
 
 
+def place(path: str) -> str:
+    """The same for a file however its folder is spelt, or linked to."""
+    if FileSystems.get_scheme(path) is not None:
+        return path
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
 class FindFiles(beam.PTransform):
     """Patterns to (path, folder); failures under the tag ``"failures"``.
 
-    Each file comes once, however it is spelt. One whose name is no text cannot travel between
-    workers: it is a failure.
+    Each ``place`` comes once. A file whose name is no text cannot travel between workers: it is a
+    failure.
 
     Args:
         patterns: What ``find_files`` takes.
@@ -78,7 +91,7 @@ class FindFiles(beam.PTransform):
         )
         once = (
             found.files
-            | "Place" >> beam.Map(lambda file: (absolute(file[0]), file))
+            | "Place" >> beam.Map(lambda file: (place(file[0]), file))
             | beam.CombinePerKey(min)
             | beam.Values()
         )

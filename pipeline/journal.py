@@ -46,7 +46,7 @@ def read_head(output: str) -> dict | None:
 def identity(job: Job) -> dict:
     """What decides masks and rows besides the images: what a finished image must have in common."""
     return {
-        "format": 1,
+        "format": 2,
         "scores": job.masks is not None,
         "model": job.model,
         "model_content": job.model_content,

@@ -56,7 +56,7 @@ def load(
 
     Args:
         source: An image file or a chunk of a shard.
-        taken: The names that more than one image claims.
+        taken: What more than one image claims.
         finished: What an earlier run has finished: path of a mask to the content that it is of.
         output: The output folder.
     """
@@ -125,6 +125,9 @@ def read_file(path: str) -> bytes:
 def _unless_done(image: ImageRecord, content: str, output: str) -> ImageRecord | Done | Failure:
     """The image, if it is not what is finished, or if somebody has removed its mask."""
     try:
+        if content and content != image.content and isinstance(image.truth, Failure):
+            # What is finished is better than what could be made now.
+            return image.truth
         if content != image.content:
             withdraw(output, image.key, image.mask)
         elif FileSystems.exists(FileSystems.join(output, image.mask)):
@@ -173,9 +176,9 @@ def _record(
     key, features = _features(data, path, number)
     if isinstance(features, BadImage):
         return Failure.of(key, "read", features)
+    key, mask = own_names(key, taken, f"{path}#{number}")
     if features.image is None:
         return Failure.of(key, "read", BadImage("missing_feature", "no image/encoded"))
-    key, mask = own_names(key, taken, f"{path}#{number}")
     content = content_of(key, features.image, features.truth)
     return ImageRecord(key, mask, features.image, features.truth, content)
 

@@ -23,28 +23,33 @@ _DEVICE = re.compile(
 
 
 def claims(key: str) -> set[str]:
-    """The names that a key's mask could have, as file systems that ignore case see them."""
-    return {_folded(name) for name in _candidates(key)}
+    """What a key takes: itself, and the names that its mask could have.
+
+    The names are as file systems that ignore case see them.
+    """
+    return {_key_itself(key), *(_folded(name) for name in _candidates(key))}
 
 
 def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
-    """What an image and its mask are called, as no other is.
+    """What an image is called, and its mask, as no other mask is.
 
     Args:
         key: The image's key; it may hold anything.
-        taken: The names that more than one image ``claims``.
+        taken: What more than one image ``claims``.
         place: Where the image was read, different for every image.
 
     Returns:
         The key, and the path of the mask below the output folder: ``masks/<key without
         suffix>.png``; with the suffix if another image could have that name. If that one could be
-        another's, too, ``place`` becomes the key, and the mask lies in a folder named by its hash.
+        another's, too, in a folder named by a hash of ``place``, which becomes the key of images
+        that have the same.
     """
     without_suffix, whole = _candidates(key)
     for name in (without_suffix, whole):
         if _folded(name) not in taken:
             return key, f"{MASKS}/{name}.png"
-    return place, f"{MASKS}/~{_hash(place)}/{whole}.png"
+    shown = place if _key_itself(key) in taken else key
+    return shown, f"{MASKS}/~{_hash(place)}/{whole}.png"
 
 
 def stem(key: str) -> str:
@@ -53,6 +58,11 @@ def stem(key: str) -> str:
         if key.lower().endswith(suffix):
             return key[: -len(suffix)]
     return key
+
+
+def _key_itself(key: str) -> str:
+    """What images of the same key have in common, and nothing with the names of masks."""
+    return f"\0{_hash(key)}"
 
 
 def _candidates(key: str) -> tuple[str, str]:

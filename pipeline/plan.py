@@ -6,11 +6,11 @@ from collections import Counter
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.find import find_files, is_shard
+from pipeline.find import find_files, is_shard, place
 from pipeline.job import OUTPUTS, Job
 from pipeline.journal import changes, journal_files, read_rows
-from pipeline.names import claims, stem
-from pipeline.storage import absolute, literal
+from pipeline.names import claims, own_names, stem
+from pipeline.storage import literal
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -28,7 +28,7 @@ def describe(job: Job, overwrite: bool) -> str:
 def _inputs(job: Job) -> list[str]:
     found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
     # The first of each, as the job does it.
-    files = dict({absolute(file[0]): file for file in reversed(found)}.values())
+    files = dict({place(file[0]): file for file in reversed(found)}.values())
     images = [path for path in files if not is_shard(path, job.input_format)]
     keys = [path[len(files[path]) :] for path in images]
     lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
@@ -36,8 +36,9 @@ def _inputs(job: Job) -> list[str]:
         truths = {stem(path[len(folder) :]) for path, folder in find_files(job.truth, "images")}
         matched = sum(stem(key) in truths for key in keys)
         lines.append(f"truth    {len(truths)} masks, for {matched} of the image files")
-    taken = Counter(claim for key in keys for claim in claims(key))
-    shared = sum(taken[min(claims(key), key=len)] > 1 for key in keys)
+    counts = Counter(claim for key in keys for claim in claims(key))
+    taken = {claim for claim, count in counts.items() if count > 1}
+    shared = sum(own_names(key, taken, "") != own_names(key, (), "") for key in keys)
     if shared:
         lines.append(
             f"names    {shared} masks cannot have their image's name alone, as others could"

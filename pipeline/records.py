@@ -116,7 +116,7 @@ class MetricsRow:
         key: As in ``ImageRecord``.
         mask: As in ``ImageRecord``.
         size: (width, height) of the upright image.
-        status: ``"ok"``, or ``"bad_truth"`` if there is a ground truth that cannot be used.
+        status: ``"ok"``, or ``"bad_truth"`` if there is a ground truth that cannot be read or used.
         values: Name to figure, in the order of the file.
         f_curve: float64 (256,), F-measure at each threshold; None without truth.
         e_curve: float64 (256,), E-measure at each threshold; None without truth.
@@ -141,7 +141,7 @@ class MetricsRow:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that has no mask, and why.
+    """An image that has no mask, or whose ground truth cannot be read, and why.
 
     Attributes:
         key: As in ``ImageRecord``, or the file's path where no image could be told apart.
@@ -183,7 +183,8 @@ def content_of(key: str, image: bytes, truth: bytes | Failure | None) -> str:
     """32 hex digits that change when an image's name, bytes or ground truth do."""
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(truth, Failure):
-        truth = truth.to_json().encode()
+        # Its message may differ from time to time.
+        truth = truth.reason.encode()
     for part in (key.encode(errors="surrogatepass"), image, truth or b""):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)

@@ -76,6 +76,7 @@ def test_every_image_is_a_row_or_a_failure_and_none_is_both(job):
     # What has no name, or one that is not its own, goes by its place.
     places = found - owed
     assert not places & owed and set(places.values()) == {1}
+    assert all(count > 1 for key, count in owed.items() if found[key] < count)
     unnamed = 0
     for one in made:
         name = one.path.rsplit("/", 1)[1].encode(errors="backslashreplace").decode()

@@ -142,15 +142,19 @@ def test_what_changed_is_done_again_and_the_rest_is_kept(few):
     before, rows = files(output), journaled(output)
     journal = list((output / "journal").glob("*.jsonl"))
     photo = few / "in" / "7.jpg"
-    old = photo.read_bytes()
+    old, added = photo.read_bytes(), few / "in" / "added.jpg"
     try:
         photo.write_bytes((few / "in" / "8.jpg").read_bytes())
+        added.write_bytes(old)
         (output / "masks" / "9.png").unlink()
         status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
     finally:
         photo.write_bytes(old)
-    assert status == 0 and journaled(output) == rows + 2, err
+        added.unlink()
+    assert status == 0 and journaled(output) == rows + 3, err
     after = files(output)
+    assert after["masks/added.png"] == before["masks/7.png"]
+    (output / "masks" / "added.png").unlink()
     assert after["masks/7.png"] == after["masks/8.png"] != before["masks/7.png"]
     same = {name for name in before if name.startswith("masks/")} - {"masks/7.png"}
     assert all(after[name] == before[name] for name in same)

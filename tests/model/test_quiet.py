@@ -27,17 +27,39 @@ def test_what_others_write_is_told_in_its_order_and_to_the_end():
         "with without_notices():\n"
         "    os.write(2, b'one\\nI0000 00:00:1795751393.061409   18291 port.cc:153] on\\n')\n"
         "    os.write(2, b'E0000 00:00:1795751393.061409   18291 port.cc:153] broken\\n')\n"
-        "    print('I am no notice', file=sys.stderr)\n"
         "    os.write(2, b'no end')\n"
         "print('. after', file=sys.stderr)"
     )
     assert told.splitlines() == [
         "one",
         "E0000 00:00:1795751393.061409   18291 port.cc:153] broken",
-        "I am no notice",
         "no end. after",
     ]
     assert status == 0
+
+
+def test_what_python_writes_is_told_at_once_even_if_the_process_ends_there():
+    told, status = errors_of(
+        "import threading, time\n"
+        "def load():\n"
+        "    with without_notices():\n"
+        "        loading.set()\n"
+        "        time.sleep(60)\n"
+        "loading = threading.Event()\n"
+        "threading.Thread(target=load, daemon=True).start()\n"
+        "loading.wait()\n"
+        "print('last words', file=sys.stderr)\n"
+        "sys.exit(3)"
+    )
+    assert (told, status) == ("last words\n", 3)
+
+
+def test_without_a_folder_for_temporary_files_or_a_standard_error_all_is_as_it_was():
+    nowhere = "import tempfile\ntempfile.tempdir = '/nowhere'\n"
+    told, status = errors_of(nowhere + "with without_notices():\n    os.write(2, b'I am here\\n')")
+    assert (told, status) == ("I am here\n", 0)
+    told, status = errors_of("os.close(2)\nwith without_notices():\n    print(1)")
+    assert (told, status) == ("", 0)
 
 
 def test_an_error_is_told_with_what_was_written_before():

@@ -430,6 +430,10 @@ def test_a_truth_that_is_all_foreground_or_all_background():
         (ones, (BLACK, MAROON), True),
         (ones * 0, (BLACK, MAROON), False),
         (ones * 0, (WHITE, BLACK), True),
+        (ones * 0, (BLACK,), False),
+        (ones * 0, ((1, 1, 1), WHITE), False),
+        (ones * 0, ((3, 3, 3), WHITE), False),
+        (ones, ((254, 255, 253), (3, 0, 1)), False),
     ):
         truth = decode_truth(encode(palette_image(indices, *palette)), (4, 3))
         assert (truth == expected).all()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.find import find_files, is_shard
+from pipeline.find import find_files, is_shard, place
 
 
 def lay(root, *names):
@@ -92,6 +92,21 @@ def test_relative_patterns_work_from_the_current_folder(tmp_path, monkeypatch):
     assert keys("*/b.jpg") == ["c/b.jpg"]
     assert keys("[d]") == ["e.jpg"]
     assert keys(".") == ["[d]/e.jpg", "a.jpg", "c/b.jpg"]
+
+
+def test_the_place_of_a_file_is_the_same_however_its_folder_is_named(tmp_path, monkeypatch):
+    lay(tmp_path, "in/a.jpg", "other/in/a.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    (tmp_path / "deep").symlink_to(tmp_path / "other" / "in")
+    monkeypatch.chdir(tmp_path)
+    same = ("in/a.jpg", "./in/a.jpg", f"{tmp_path}/in/a.jpg", "in/../in/a.jpg", "link/a.jpg")
+    assert {place(path) for path in same} == {os.path.realpath("in/a.jpg")}
+    # The folder above a linked one is not that of the link.
+    assert place("deep/../in/a.jpg") == os.path.realpath("other/in/a.jpg")
+    # Links to files are files of their own.
+    (tmp_path / "in" / "b.jpg").symlink_to(tmp_path / "in" / "a.jpg")
+    assert place("in/b.jpg") == f"{os.path.realpath('in')}/b.jpg"
+    assert place("gs://bucket/../a.jpg") == "gs://bucket/../a.jpg"
 
 
 def test_what_is_not_there_is_not_found(tmp_path):

@@ -206,6 +206,12 @@ def test_an_image_whose_truth_cannot_be_read_is_read_and_says_why(tmp_path):
     (after,) = load(source, {})
     assert after.truth == b"a.png"
     assert len({record.content, after.content, content_of("a.jpg", b"a.jpg", None)}) == 3
+    # But what is finished with it, is not given up for a truth that cannot be read for a while.
+    start(Job(output=f"{tmp_path}/out"))
+    Path(tmp_path, "a.png").unlink()
+    (failure,) = load(source, {}, {after.mask: after.content}, f"{tmp_path}/out")
+    assert failure == record.truth
+    assert not journal_files(f"{tmp_path}/out")
 
 
 def test_a_file_larger_than_any_image_is_a_failure_and_is_not_held(tmp_path):

@@ -66,7 +66,10 @@ def places_of(keys):
     counts = Counter(name for key in keys for name in claims(key))
     taken = {name for name, count in counts.items() if count > 1}
     own = [own_names(key, taken, f"/shard#{number}") for number, key in enumerate(keys)]
-    assert len({key for key, _ in own}) == len(keys), "two images share a name"
+    for number, (key, (name, path)) in enumerate(zip(keys, own, strict=True)):
+        # Only what shares its very name, and so gets a folder for its mask, goes by its place.
+        shared = keys.count(key) > 1 and path.startswith("masks/~")
+        assert name == (f"/shard#{number}" if shared else key)
     return [path for _, path in own]
 
 

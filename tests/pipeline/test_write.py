@@ -221,11 +221,9 @@ def test_lines_hold_every_record_once(tmp_path):
         pipeline | "A" >> beam.Create(rows) | "B" >> WriteLines(str(tmp_path), "metrics")
         pipeline | "C" >> beam.Create(failures) | "D" >> WriteLines(str(tmp_path), "failures")
         pipeline | "E" >> beam.Create([]) | "F" >> WriteLines(str(tmp_path), "none")
-    lines = [
-        json.loads(line)
-        for path in (tmp_path / "metrics").glob("metrics-*-of-*.jsonl")
-        for line in path.read_text().splitlines()
-    ]
+    (path,) = (tmp_path / "metrics").glob("metrics-*-of-*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["key"] for line in lines] == sorted(f"{n}\n" for n in range(20))
     assert sorted(line["n"] for line in lines) == list(range(20))
     assert {line["key"] for line in lines} == {row.key for row in rows}
     (path,) = (tmp_path / "failures").glob("failures-*.jsonl")
