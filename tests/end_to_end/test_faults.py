@@ -115,7 +115,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
         shutil.copy(folder / "in" / "1.png", folder / "truth" / name)
     shutil.copy(folder / "in" / "1.png", folder / "in" / "1.jpg")
     # The same folder twice, and a photo in it three times.
-    twice = ["--input=in", "./in", "in/../in/2*"]
+    twice = ["--input", "in", "./in", "in/../in/2*"]
     flags = ["--truth=truth", "--threshold=0.5", "--output=new/out", "--plan", *twice]
     done = subprocess.run([*COMMAND.split(), *flags], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr
