@@ -139,7 +139,10 @@ def load_whole(pairs: Sequence[Pair], most: int, size: int, seed: int) -> np.nda
 def augment(
     image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Takes a random crop, flips every other one, and changes brightness, contrast and colour.
+    """Takes a random crop, flips every other one, and changes brightness, contrast and colours.
+
+    Hues turn by up to a tenth of the circle, so that neither a warm colour nor a bright one says by
+    itself what the object is.
 
     Args:
         image: uint8 (S, S, 3).
@@ -153,16 +156,24 @@ def augment(
     top, left = rng.integers(0, len(image) - crop + 1, size=2)
     flip = -1 if rng.random() < 0.5 else 1
     brightness, contrast = rng.uniform(0.7, 1.3, size=2)
-    saturation = rng.uniform(0.5, 1.5)
+    saturation = rng.uniform(0.0, 1.6)
+    turn = rng.uniform(-0.2, 0.2) * np.pi
     tint = rng.uniform(0.93, 1.07, size=3)
 
     window = (slice(top, top + crop), slice(left, left + crop))
     pixels = image[window][:, ::flip]
     # All of them are linear in a pixel's three channels, so one matrix does them in one pass.
-    colours = contrast * (saturation * np.eye(3) + (1 - saturation) / 3) * tint
+    colours = contrast * (saturation * _hue_rotation(turn) + (1 - saturation) / 3) * tint
     shift = (brightness - contrast) * pixels.mean() * tint
     changed = pixels.astype("float32") @ colours.astype("float32") + shift.astype("float32")
     return np.clip(changed, 0, 255, out=changed).astype("uint8"), mask[window][:, ::flip]
+
+
+def _hue_rotation(angle: float) -> np.ndarray:
+    """Matrix (3, 3) that turns rows of colours by an angle in radians around the axis of greys."""
+    # Rodrigues' formula; (0, 1, -1) and so on are the cross products with the axis.
+    across = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / np.sqrt(3)
+    return np.cos(angle) * np.eye(3) + (1 - np.cos(angle)) / 3 + np.sin(angle) * across
 
 
 def paste(
@@ -212,7 +223,7 @@ def make_batch(
     """The batch of one step: drawn with replacement, each pair as often as its weight says.
 
     Images are resized to squares whose side lies anywhere between that of a crop and `resize`.
-    One in ten gets the object of another.
+    One in four gets the object of another.
 
     Args:
         pairs: the pairs to draw from.
@@ -237,7 +248,7 @@ def make_batch(
     masks = np.empty((batch_size, crop, crop, 1), "uint8")
     for index in range(batch_size):
         image, mask = draw()
-        if rng.random() < 0.1:
+        if rng.random() < 0.25:
             image, mask = paste(*draw(), image, mask)
         images[index] = degrade(image, rng)
         masks[index, ..., 0] = mask
@@ -255,8 +266,8 @@ def batches(
     """
     affine = getattr(os, "sched_getaffinity", None)
     cores = len(affine(0)) if affine else os.cpu_count() or 1
-    # The rest is for the network, which eight can feed.
-    workers = min(8, max(1, cores - 2))
+    # The rest is for the network; fourteen fed a GPU that took 1,400 crops of 192² a second.
+    workers = min(16, max(1, cores - 2))
     make = partial(_make, batch_size=batch_size, resize=resize, crop=crop, seed=seed)
     pool = ProcessPoolExecutor(
         workers,
