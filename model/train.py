@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from model.teacher import load_teacher
         from model.training import TrainConfig, train
 
+        # The backend looks for devices, and says what it finds, when it is first used.
         keras.ops.zeros(1)
 
     parser = _parser(TrainConfig())

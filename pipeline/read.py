@@ -13,11 +13,10 @@ import apache_beam as beam
 from apache_beam.pvalue import AsDict
 
 from pipeline.ahead import InThreads
-from pipeline.find import FindFiles, is_shard
+from pipeline.find import FindFiles, is_shard, place
 from pipeline.load import index_shard, load, load_pair, lost
 from pipeline.names import claims, stem
 from pipeline.records import TAGS, Failure, Source
-from pipeline.storage import absolute
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
@@ -153,9 +152,9 @@ def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
 def _sources(joined) -> Iterator[Source]:
     _, found = joined
     # Photos and masks may lie in one folder; a photo is no truth of its own, however it is spelt.
-    photos = {absolute(path) for path, _ in found["images"]}
+    photos = {place(path) for path, _ in found["images"]}
     truths = (path for path, _ in found["truths"])
-    truth = min((path for path in truths if absolute(path) not in photos), default=None)
+    truth = min((path for path in truths if place(path) not in photos), default=None)
     for path, folder in found["images"]:
         yield Source(path, root=folder, truth=truth)
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 import numpy as np
 
 from pipeline.ahead import CORES, InThreads, room_for
-from pipeline.decode import decode_mask, decode_truth
+from pipeline.decode_mask import decode_mask, decode_truth
 from pipeline.metrics import compare, describe_mask
 from pipeline.records import TAGS, Failure, ImageRecord, MetricsRow, Prediction
 from pipeline.summary import DatasetStatistics, merge_all

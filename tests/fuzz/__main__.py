@@ -8,14 +8,11 @@ by giving its name in place of FOLDER. An hour in the background, on one core:
 """
 
 import io
-import os
 import random
 import struct
 import sys
 import zlib
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import atheris
 import numpy as np
@@ -33,7 +30,8 @@ with atheris.instrument_imports(include=["PIL", "pipeline"]):
     )
 
     from pipeline import open_image
-    from pipeline.decode import decode_image, decode_mask, decode_truth
+    from pipeline.decode import decode_image
+    from pipeline.decode_mask import decode_mask, decode_truth
     from pipeline.records import BadImage
     from pipeline.tfrecord import Features, parse, read_records
 

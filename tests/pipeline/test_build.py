@@ -16,7 +16,7 @@ from PIL import Image
 
 from model.basnet import BASNet
 from pipeline.build import build
-from pipeline.decode import decode_mask
+from pipeline.decode_mask import decode_mask
 from pipeline.job import Job
 from pipeline.journal import start
 from pipeline.metrics import compare, describe_mask

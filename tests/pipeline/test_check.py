@@ -1,13 +1,11 @@
 """What is refused before a job starts, in which words, and what is cleared."""
 
-import io
 import subprocess
 import sys
 from pathlib import Path
 
 import keras
 import pytest
-from apache_beam.io.filesystem import FileMetadata, FileSystem
 
 from model import presets
 from pipeline import check as flags
@@ -16,6 +14,7 @@ from pipeline.job import OUTPUTS, Job
 from pipeline.model_file import content_of_model
 from pipeline.options import UsageError, parse
 from pipeline.storage import clear
+from tests.pipeline.object_store import ObjectStore
 
 
 @pytest.fixture(autouse=True)
@@ -263,60 +262,6 @@ def test_overwriting_what_no_job_made_is_refused(folder, name):
     # Nothing of a job's names: there is nothing that it would remove.
     lay(folder / "notes", "notes.txt", "masks.txt", "mine/masks/a.png")
     assert job("--output", "notes", "--overwrite").output == "notes"
-
-
-class ObjectStore(FileSystem):
-    """Names without folders, as Google Cloud Storage and S3 have them, in memory."""
-
-    files: set[str] = set()  # noqa: RUF012 - Beam makes an instance for every call
-    content = b""
-
-    @classmethod
-    def scheme(cls):
-        return "store"
-
-    def join(self, *parts):
-        return "/".join(part.rstrip("/") for part in parts)
-
-    def has_dirs(self):
-        return False
-
-    def _list(self, dir_or_prefix):
-        return (
-            FileMetadata(name, 1) for name in sorted(self.files) if self._below(name, dir_or_prefix)
-        )
-
-    @staticmethod
-    def _below(name, prefix):
-        return name.startswith(prefix)
-
-    def exists(self, path):
-        return path in self.files
-
-    def metadata(self, path):
-        return FileMetadata(path, 1)
-
-    def delete(self, paths):
-        for path in paths:
-            for found in self.match([path])[0].metadata_list:
-                self.files.discard(found.path)
-
-    def open(self, path, *_, **__):
-        return io.BytesIO(self.content)
-
-    def create(self, path, *_, **__):
-        self.files.add(path)
-        return io.BytesIO()
-
-    def rename(self, sources, targets):
-        for source, target in zip(sources, targets, strict=True):
-            self.files.remove(source)
-            self.files.add(target)
-
-    def _none(self, *_, **__):
-        raise NotImplementedError
-
-    split = mkdirs = copy = size = last_updated = checksum = _none
 
 
 @pytest.mark.parametrize("output", ["store://bucket/out", "store://bucket/out [1]/"])

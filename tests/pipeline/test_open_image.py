@@ -339,7 +339,8 @@ def largest():
 
 
 def attempt_largest(kind, data):
-    from pipeline.decode import decode_image, decode_mask
+    from pipeline.decode import decode_image
+    from pipeline.decode_mask import decode_mask
 
     return [
         attempt(kind, data, decode_image, (256,)),
