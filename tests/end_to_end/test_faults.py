@@ -89,6 +89,7 @@ def test_a_folder_that_vanishes_ends_the_job(folder, mode):
     assert not (folder / "out" / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_a_read_that_hangs_is_a_failure_of_its_image(folder):
     os.mkfifo(folder / "in" / "0.jpg")  # Opening it waits for a writer who never comes.
     done = subprocess.run(

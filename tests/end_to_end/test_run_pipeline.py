@@ -46,6 +46,7 @@ def test_annotates_the_bundled_sample(sample):
     assert not list(output.rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_needs_no_network(tmp_path):
     # A network namespace of its own holds no interface that is up.
     isolated = ["unshare", "--net", "--map-root-user"]

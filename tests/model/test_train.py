@@ -79,7 +79,12 @@ def test_training_lowers_the_loss(pairs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("build", "ema", "taught"), [(toy, 0.0, False), (toy, 0.9, False), (_student, 0.9, True)]
+    ("build", "ema", "taught"),
+    [
+        (toy, 0.0, False),
+        (toy, 0.9, False),
+        pytest.param(_student, 0.9, True, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     pairs, tmp_path, monkeypatch, teacher, build, ema, taught
