@@ -54,12 +54,15 @@ def write_file(output: str, name: str, data: bytes) -> None:
     Args:
         output: The output folder.
         name: Path of the file below it; an existing one is replaced.
-        data: All that it is to hold.
+        data: All that it is to hold. On S3 no file is written for nothing, as Beam cannot
+            (apache/beam#21369).
 
     Raises:
         OutputLost: Nothing can be written there.
         OSError: This file could not be written, though it was tried a few times.
     """
+    if not data and FileSystems.get_scheme(output) == "s3":
+        return
     for pause in (*PAUSES, None):
         try:
             _write_once(output, name, data)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from apache_beam.options.pipeline_options import S3Options
 
 from model import presets
 from pipeline import check as flags
@@ -38,6 +39,24 @@ def refused(*argv):
     with pytest.raises(UsageError) as caught:
         job(*argv)
     return str(caught.value)
+
+
+class Configured(ObjectStore):
+    """Storage that nothing is known of without flags, as HDFS, or MinIO by S3's."""
+
+    def __init__(self, pipeline_options):
+        super().__init__(pipeline_options)
+        assert pipeline_options.view_as(S3Options).s3_endpoint_url == "http://here"
+
+    @classmethod
+    def scheme(cls):
+        return "configured"
+
+
+def test_storage_is_looked_at_as_beams_flags_say(monkeypatch):
+    monkeypatch.setattr(Configured, "files", {"configured://bucket/in/a.jpg"})
+    flags = ("--input=configured://bucket/in", "--s3_endpoint_url=http://here")
+    assert job(*flags).inputs == ("configured://bucket/in",)
 
 
 def test_every_flag_has_a_default(folder):

@@ -1,6 +1,8 @@
 """Rows and failures as lines of JSON."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,11 @@ def test_a_failure_takes_its_reason_and_first_line_from_the_exception(error, rea
     failure = Failure.of("a", "read", error)
     assert (failure.key, failure.stage, failure.reason) == ("a", "read", reason)
     assert message is None or failure.message == message
+
+
+def test_every_reason_is_in_the_documentation():
+    root = Path(__file__).parents[2]
+    code = "".join(path.read_text() for path in (root / "pipeline").glob("*.py"))
+    reasons = set(re.findall(r'(?:BadImage\(|\breason =)\s*"([a-z_]+)"', code))
+    told = set(re.findall(r"`([a-z_]+)`", (root / "docs" / "reliability.md").read_text()))
+    assert {"too_large", "timed_out"} < reasons <= told

@@ -32,6 +32,16 @@ def test_a_file_is_written_as_it_is_and_alone(tmp_path, name):
     assert (tmp_path / name).read_bytes() == data
 
 
+def test_an_empty_file_is_left_out_where_beam_cannot_write_one(tmp_path, monkeypatch):
+    write_file(str(tmp_path), "none", b"")
+    assert (tmp_path / "none").read_bytes() == b""
+    written = []
+    monkeypatch.setattr(storage, "_write_once", lambda output, name, data: written.append(name))
+    write_file("s3://bucket/out", "none", b"")
+    write_file("s3://bucket/out", "one", b"1")
+    assert written == ["one"]
+
+
 def test_a_file_that_is_there_is_replaced(tmp_path):
     write_file(str(tmp_path), "a", b"old and longer")
     write_file(str(tmp_path), "a", b"new")
