@@ -40,7 +40,7 @@ def check(options: AnnotateOptions) -> Job:
     Raises:
         UsageError: A value cannot work; the message names it and what would do.
     """
-    # S3 and HDFS cannot be looked at without; a pipeline would say so only when it is made.
+    # S3, HDFS and Azure need Beam's flags to be looked at; a pipeline hands them over too late.
     FileSystems.set_options(options)
     given = {
         name: value for name in ANNOTATION_FLAGS if (value := getattr(options, name)) is not None
@@ -216,7 +216,7 @@ def _check_writable(output: str) -> None:
     is_local = FileSystems.get_scheme(output) is None
     new = [path for path in (folder, *folder.parents) if is_local and not path.exists()]
     try:
-        write_file(output, probe, b"probe")
+        write_file(output, probe, b"not empty, as S3 would get no file")
         delete([FileSystems.join(output, probe)])
     except Exception as error:
         raise UsageError(f"--output {output!r} cannot be written to: {error}") from error

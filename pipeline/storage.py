@@ -54,7 +54,7 @@ def write_file(output: str, name: str, data: bytes) -> None:
     Args:
         output: The output folder.
         name: Path of the file below it; an existing one is replaced.
-        data: All that it is to hold. On S3 no file is written for nothing, as Beam cannot
+        data: All that it is to hold. On S3, empty data writes no file, as Beam cannot
             (apache/beam#21369).
 
     Raises:
@@ -78,7 +78,11 @@ def write_file(output: str, name: str, data: bytes) -> None:
 
 def delete(paths: list[str]) -> None:
     """Deletes files, which have to be there; nothing in their names is a pattern."""
-    FileSystems.delete([literal(path) for path in paths])
+    # Of what is to be deleted, these two make patterns, and others, such as S3, take names.
+    matching = (None, "gs")
+    FileSystems.delete(
+        [literal(path) if FileSystems.get_scheme(path) in matching else path for path in paths]
+    )
 
 
 def literal(path: str) -> str:

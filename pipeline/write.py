@@ -132,7 +132,7 @@ class WriteLines(beam.PTransform):
         self.name = name
 
     def expand(self, records):
-        """Writes at least one file, an empty one for no records."""
+        """Writes at least one file; for no records an empty one, but on S3 (``write_file``)."""
         lines = records | "Line" >> beam.Map(lambda record: (record.key, record.to_json()))
         files = lines | beam.combiners.Count.Globally() | beam.Map(_file_count)
         # Each file has a seed, so that one without a line is written, too.

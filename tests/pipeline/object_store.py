@@ -37,9 +37,9 @@ class ObjectStore(FileSystem):
         return FileMetadata(path, 1)
 
     def delete(self, paths):
+        # By name, as S3 does.
         for path in paths:
-            for found in self.match([path])[0].metadata_list:
-                self.files.discard(found.path)
+            self.files.discard(path)
 
     def open(self, path, *_, **__):
         return io.BytesIO(self.content)
