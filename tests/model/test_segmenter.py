@@ -16,6 +16,7 @@ from PIL import Image
 
 from model.basnet import BASNet
 from model.load import load_model
+from model.precision import dtype_of
 from model.segmenter import Segmenter, _Graph, out_of_memory
 
 ROOT = Path(__file__).parents[2]
@@ -93,12 +94,14 @@ def photos():
 
 
 # Mean difference of maps, share of pixels on another side of 0.5: of all photos, as how far one is
-# off depends on how sure the weights are of it. In bfloat16, 0.0007 with AVX-512, 0.0011 without.
+# off depends on how sure the weights are of it.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    [("bfloat16", 0.0015, 0.0015), ("float16", 0.0003, 0.00025)],
+    [("bfloat16", 0.0015, 0.001), ("float16", 0.0003, 0.00025)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
+    if precision == "bfloat16" and dtype_of("auto") != "bfloat16":
+        share = 0.0015  # Of other kernels: 0.0011, where hardware gives 0.0007.
     exact = Segmenter(mini, 224, 11)(photos)
     near = Segmenter(mini, 224, 11, precision=precision)(photos)
     assert near.dtype == np.float32

@@ -59,6 +59,14 @@ def test_storage_is_looked_at_as_beams_flags_say(monkeypatch):
     assert job(*flags).inputs == ("configured://bucket/in",)
 
 
+def test_the_probe_of_a_folder_is_a_file_that_s3_takes_too(monkeypatch):
+    written = []
+    monkeypatch.setattr(flags, "write_file", lambda output, name, data: written.append(data))
+    monkeypatch.setattr(flags, "delete", lambda paths: None)
+    job("--output=out")
+    assert len(written) == 1 and written[0]
+
+
 def test_every_flag_has_a_default(folder):
     assert job() == Job(
         output="output",
