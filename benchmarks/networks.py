@@ -92,7 +92,8 @@ def randomize(model: keras.Model) -> None:
     for weight in model.weights:
         kind, shape = weight.path.rsplit("/", 1)[-1], weight.shape
         if kind == "kernel":
-            weight.assign(rng.standard_normal(shape) * math.sqrt(2 / math.prod(shape[:3])))
+            inputs = shape[:2] if "depthwise" in weight.path else shape[:3]
+            weight.assign(rng.standard_normal(shape) * math.sqrt(2 / math.prod(inputs)))
         elif kind == "gamma":
             weight.assign(rng.uniform(0.5, 1.0, shape))
 
@@ -111,7 +112,7 @@ def operations(model: keras.Model, size: int) -> int:
     return sum(
         2 * math.prod(operation.inputs[1].shape) * math.prod(operation.outputs[0].shape[:3])
         for operation in graph.get_operations()
-        if operation.type == "Conv2D"
+        if operation.type in ("Conv2D", "DepthwiseConv2dNative")
     )
 
 

@@ -1,4 +1,4 @@
-"""Residual networks that BASNet takes its encoder from: ResNet-18, ResNet-34 and narrow ones.
+"""Residual networks that a BASNet may take its encoder from: ResNet-18, ResNet-34, narrow ones.
 
 Layout is NHWC. A network exists in three styles, which share no weights:
 
@@ -186,6 +186,9 @@ class ResNetBackbone(keras.Model):
         for step in [*stem, *(block for stage in stages for block in stage)]:
             x = step(x)
         super().__init__(inputs=inputs, outputs=x, **kwargs)
+        # Keras sets its own before there are layers that it could be passed on to.
+        for layer in self.layers:
+            layer.trainable = self.trainable
 
         self.stem = stem
         self.stages = stages

@@ -17,6 +17,7 @@ from keras import layers
 
 from model.backbones import PRESETS as BACKBONES
 from model.backbones import STYLES, BasicBlock, ResNetBackbone, conv_bn_relu
+from model.efficientnet import EfficientNetLite0
 from model.presets import PRESETS
 
 STRIDE = 32
@@ -40,7 +41,7 @@ class BASNet(keras.Model):
 
     Args:
         backbone: A ``ResNetBackbone`` of four stages, built without ``input_shape``,
-            ``input_tensor`` and ``include_rescaling``.
+            ``input_tensor`` and ``include_rescaling``, or an ``EfficientNetLite0``.
         num_classes: Channels of every map.
         input_shape: Shape of one image, (height, width, 3). Given sides are multiples of 32.
         input_tensor: Keras tensor to use as the input instead of a new one.
@@ -65,7 +66,7 @@ class BASNet(keras.Model):
 
     def __init__(
         self,
-        backbone: ResNetBackbone,
+        backbone: ResNetBackbone | EfficientNetLite0,
         num_classes: int,
         input_shape: Sequence[int | None] = (None, None, 3),
         input_tensor=None,
@@ -182,8 +183,8 @@ class BASNet(keras.Model):
             with_weights = ", ".join(cls.presets_with_weights)
             raise ValueError(f"preset {preset!r} has no weights; those with are {with_weights}")
         shape = {} if input_shape is None else {"input_shape": input_shape}
-        backbone = ResNetBackbone.from_preset(**chosen.backbone)
-        model = cls(backbone=backbone, **{**chosen.config, **shape, **kwargs})
+        kind = ResNetBackbone.from_preset if chosen.backbone else EfficientNetLite0
+        model = cls(backbone=kind(**chosen.backbone), **{**chosen.config, **shape, **kwargs})
         if chosen.weights is not None and load_weights in (None, True):
             model.load_weights(chosen.weights)
         return model
@@ -202,8 +203,39 @@ def _fresh(metric):
     return type(metric).from_config(metric.get_config()) if is_stateful else metric
 
 
-def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:
+def _predict_module(x, backbone: ResNetBackbone | EfficientNetLite0, filters: int) -> list:
     """Features of decoder stages 1 to 6 and of the bridge, each half the size of the one before."""
+    style = backbone.style
+    if isinstance(backbone, EfficientNetLite0):
+        skips = _efficient_encoder(x, backbone, filters)
+    else:
+        skips = _residual_encoder(x, backbone, filters)
+
+    x = skips[-1]
+    for number in (1, 2, 3):
+        x = conv_bn_relu(x, filters * 8, style=style, name="bridge", number=number, dilation=2)
+    features = [x]
+
+    for stage, widths in zip((6, 5, 4, 3, 2, 1), _DECODER_WIDTHS[style], strict=True):
+        if stage != 6:
+            x = _upsample(x, 2, f"decoder{stage}_upsample")
+        x = layers.Concatenate(name=f"decoder{stage}_concatenate")([skips[stage - 1], x])
+        dilations = _DECODER6_DILATIONS[style] if stage == 6 else (1, 1, 1)
+        for number, (width, dilation) in enumerate(zip(widths, dilations, strict=True), start=1):
+            x = conv_bn_relu(
+                x,
+                filters * width,
+                style=style,
+                name=f"decoder{stage}",
+                number=number,
+                dilation=dilation,
+            )
+        features.insert(0, x)
+    return features
+
+
+def _residual_encoder(x, backbone: ResNetBackbone, filters: int) -> list:
+    """Features of six stages, each half the size of the one before: the ResNet's, and two more."""
     style = backbone.style
     if STYLES[style].own_stem:
         for layer in backbone.stem:
@@ -225,27 +257,19 @@ def _predict_module(x, backbone: ResNetBackbone, filters: int) -> list:
             name = f"encoder{number}_block{block}"
             x = BasicBlock(x.shape[-1], stride=1, project=False, style=style, name=name)(x)
         skips.append(x)
+    return skips
 
-    for number in (1, 2, 3):
-        x = conv_bn_relu(x, filters * 8, style=style, name="bridge", number=number, dilation=2)
-    features = [x]
 
-    for stage, widths in zip((6, 5, 4, 3, 2, 1), _DECODER_WIDTHS[style], strict=True):
-        if stage != 6:
-            x = _upsample(x, 2, f"decoder{stage}_upsample")
-        x = layers.Concatenate(name=f"decoder{stage}_concatenate")([skips[stage - 1], x])
-        dilations = _DECODER6_DILATIONS[style] if stage == 6 else (1, 1, 1)
-        for number, (width, dilation) in enumerate(zip(widths, dilations, strict=True), start=1):
-            x = conv_bn_relu(
-                x,
-                filters * width,
-                style=style,
-                name=f"decoder{stage}",
-                number=number,
-                dilation=dilation,
-            )
-        features.insert(0, x)
-    return features
+def _efficient_encoder(x, backbone: EfficientNetLite0, filters: int) -> list:
+    """As `_residual_encoder`: a convolution at the image's own size, and the backbone's stages."""
+    skips = [conv_bn_relu(x, filters, style=backbone.style, name="stem")]
+    for step in backbone.stem:
+        x = step(x)
+    for stage in backbone.stages:
+        for block in stage:
+            x = block(x)
+        skips.append(x)
+    return skips
 
 
 def _refine_module(coarse, filters: int, head: layers.Layer, style: str):
@@ -277,10 +301,12 @@ def _head(num_classes: int, size: int, name: str) -> keras.Sequential:
 
 
 def _check_backbone(backbone, projection_filters: int) -> None:
+    if isinstance(backbone, EfficientNetLite0):
+        return
     if not isinstance(backbone, ResNetBackbone):
         raise ValueError(
-            f"backbone must be a ResNetBackbone, such as ResNetBackbone.from_preset('resnet34'); "
-            f"got {backbone!r}"
+            f"backbone must be a ResNetBackbone, such as ResNetBackbone.from_preset('resnet34'), "
+            f"or an EfficientNetLite0; got {backbone!r}"
         )
     if backbone.input_shape != (None, None, None, 3) or backbone.include_rescaling:
         raise ValueError(

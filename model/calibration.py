@@ -10,22 +10,20 @@ import numpy as np
 
 
 @contextlib.contextmanager
-def finished(
-    learner: keras.Model, network: keras.Model, batches: Iterable[np.ndarray]
-) -> Iterator[None]:
+def finished(network: keras.Model, batches: Iterable[np.ndarray]) -> Iterator[None]:
     """Inside, a network in training is as it would be kept; afterwards, as it was.
 
     Its weights are their moving averages, if its optimizer keeps any, and its moments fit them.
 
     Args:
-        learner: the compiled model that the network is trained in.
-        network: the network, all of whose layers are the learner's, too.
+        network: the compiled model.
         batches: as for `calibrate`.
     """
-    changing = [*learner.trainable_variables, *network.non_trainable_variables]
+    layers = [layer for layer in network.layers if layer.trainable]
+    changing = [variable for layer in layers for variable in layer.variables]
     kept = [keras.ops.convert_to_numpy(variable) for variable in changing]
-    if learner.optimizer.use_ema:
-        learner.optimizer.finalize_variable_values(learner.trainable_variables)
+    if network.optimizer.use_ema:
+        network.optimizer.finalize_variable_values(network.trainable_variables)
     calibrate(network, batches)
     try:
         yield
@@ -35,7 +33,7 @@ def finished(
 
 
 def calibrate(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
-    """Sets every moving mean and variance to its average over whole batches of images.
+    """Sets moving means and variances of trainable layers to averages over whole batches of images.
 
     While a network is trained, they follow the weights of the last few steps, and crops that are
     smaller than the photos to come. Averaged weights need their own (Izmailov et al. 2018,
@@ -47,7 +45,10 @@ def calibrate(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
         batches: images (N, S, S, 3) in the network's range, any dtype, at least one batch.
     """
     layers = [
-        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
+        layer
+        for layer in network.layers
+        # One that is not trainable keeps its moments, in training, too.
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
     moving = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
     momenta = [layer.momentum for layer in layers]

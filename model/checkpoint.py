@@ -132,6 +132,6 @@ class Log:
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:
-    # A teacher never changes.
+    # What is frozen never changes.
     learning = [layer for layer in model.layers if layer.trainable]
     return [*(v for layer in learning for v in layer.variables), *model.optimizer.variables]

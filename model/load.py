@@ -16,7 +16,7 @@ from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 # Whose network a weights file is of, by how many numbers it holds: to build each and see whether
 # they fit takes many seconds.
 _PRESET_OF = {
-    4_831_208: "basnet_mini",
+    4_741_128: "basnet_mini",
     87_104_904: "basnet_paper",
     98_780_872: "basnet_resnet18",
     108_896_456: "basnet_resnet34",

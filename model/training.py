@@ -21,13 +21,10 @@ from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from model.data import Pair, batches, load_pair, load_whole, name_hash
 from model.fused import with_fused_normalization
 from model.losses import HybridLoss
-from model.teacher import standardized, unlikeness, with_regressors
 from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
 CALIBRATION_IMAGES = 256
-# Weight of the likeness (cosine) to each of the teacher's two features, beside the eight maps.
-HINT_WEIGHT = 2.0
 CHECKPOINT = "checkpoint.npz"
 LOG = "log.jsonl"
 WEIGHTS = "final.weights.h5"
@@ -89,7 +86,6 @@ def train(
     *,
     validation: Sequence[Pair] = (),
     validation_size: int | None = None,
-    teacher: keras.Model | None = None,
 ) -> list[float]:
     """Trains a model, going on from the checkpoint in `output` if there is one.
 
@@ -98,19 +94,16 @@ def train(
 
     Args:
         model: a BASNet for pixels in [0, 255], whose weights are those to start from; it ends with
-            the trained ones.
+            the trained ones. Layers that are not trainable stay as they are.
         pairs: the pairs to train on.
         config: how to train.
         output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
         validation: held-out pairs; at most 256 are used, drawn by their names.
         validation_size: side of the squares that photos are shown as after training, when they
-            are held out, normalisation is calibrated or a teacher's features are standardised;
-            None for that of a crop.
-        teacher: a model whose features the encoder learns to tell, as `load_teacher` gives it.
+            are held out or normalisation is calibrated; None for that of a crop.
 
     Returns:
-        The loss of every step since step 0, also of those before the checkpoint. With a teacher
-        it may be negative: likeness to its features lowers it by up to 4.
+        The loss of every step since step 0, also of those before the checkpoint.
 
     Raises:
         ValueError: if the checkpoint is of another run, or an image cannot be read.
@@ -127,10 +120,8 @@ def train(
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
     identity |= {"precision": keras.config.dtype_policy().name}
+    identity |= {"trained": f"{len(model.trainable_variables)} of {len(model.variables)} weights"}
     size = validation_size or config.crop
-    if teacher is not None:
-        # Its features are standardised over photos of this size.
-        identity |= {"teacher": f"{_weights_digest(teacher)} at {size}"}
     chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
     held_out = [load_pair(pair, size) for pair in chosen]
     photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)
@@ -138,22 +129,18 @@ def train(
 
     network = with_fused_normalization(model)
     predictor = keras.Model(network.input, network.outputs[0])
-    learner, criteria = network, [HybridLoss(config.ssim) for _ in network.outputs]
     # The paper sums all eight; the two finest, doubled, are those that are looked at.
+    criteria = [HybridLoss(config.ssim) for _ in network.outputs]
     criteria_weights = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
-    if teacher is not None:
-        learner = with_regressors(network, standardized(teacher, familiar))
-        criteria += [unlikeness for _ in teacher.outputs]
-        criteria_weights += [HINT_WEIGHT for _ in teacher.outputs]
-    learner.compile(
+    network.compile(
         optimizer=keras.optimizers.AdamW(schedule, **average),
         loss=criteria,
         loss_weights=criteria_weights,
         # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() == "jax",
     )
-    learner.optimizer.build(learner.trainable_variables)
-    losses = restore(learner, output / CHECKPOINT, identity)
+    network.optimizer.build(network.trainable_variables)
+    losses = restore(network, output / CHECKPOINT, identity)
     first = len(losses)
     log = Log(output / LOG, first)
 
@@ -174,29 +161,29 @@ def train(
     )
     with contextlib.closing(stream):
         for step, (images, masks) in enumerate(stream, start=first + 1):
-            learner.reset_metrics()
+            network.reset_metrics()
             # Brought to the device once, for all outputs.
             truth = keras.ops.cast(keras.ops.convert_to_tensor(masks), "float32") / 255
-            truths = [truth] * len(learner.outputs)
-            losses.append(float(learner.train_on_batch(images, truths, return_dict=True)["loss"]))
+            truths = [truth] * len(network.outputs)
+            losses.append(float(network.train_on_batch(images, truths, return_dict=True)["loss"]))
             elapsed = time.monotonic() - began
             state = {
                 "loss": float(np.mean(losses[-50:])),
-                "lr": float(learner.optimizer.learning_rate),
+                "lr": float(network.optimizer.learning_rate),
                 "images/s": (step - first) * config.batch_size / elapsed,
             }
             bar.update(step - first, list(state.items()))
             last = step == config.steps or (config.minutes and elapsed > 60 * config.minutes)
             # Before the checkpoint, so that a run killed in between writes its line again.
             if held_out and (step % config.validate_every == 0 or last):
-                with finished(learner, network, familiar):
+                with finished(network, familiar):
                     scores = evaluate(predictor, held_out, config.batch_size)
                 log.write({"step": step, **state, "seconds": elapsed, **scores})
             if step % config.checkpoint_every == 0 or last:
-                save_checkpoint(learner, output / CHECKPOINT, identity, losses)
+                save_checkpoint(network, output / CHECKPOINT, identity, losses)
             if last:
                 break
-    with finished(learner, network, familiar):
+    with finished(network, familiar):
         kept = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
     for name, weights in kept.items():
         model.get_layer(name).set_weights(weights)

@@ -248,7 +248,7 @@ def test_entries_of_the_authors_file_are_named(tmp_path, capsys):
     state["inconv.weight"] = torch.full((64, 3, 3, 3), torch.inf)
     for changed, message in [
         ({}, "inconv.weight has values that are not finite"),
-        ({"fc.weight": torch.zeros(0)}, "entries that BASNet lacks: fc.weight"),
+        ({"fc.weight": torch.zeros(0)}, "entries that the network lacks: fc.weight"),
     ]:
         torch.save({**state, **changed}, source)
         assert message in refusal(capsys, source, destination)
@@ -272,10 +272,13 @@ def test_entries_of_files_of_keras_cv_are_named(tmp_path, capsys):
     one_class = {head: np.zeros(1, "float32")}
     for changed, message in [
         ({stem: np.full((3, 3, 3, 64), np.nan)}, f"{stem} has values that are not finite"),
-        ({stem: np.zeros((7, 7, 3, 64))}, f"{stem} has shape (7, 7, 3, 64); BASNet needs"),
+        ({stem: np.zeros((7, 7, 3, 64))}, f"{stem} has shape (7, 7, 3, 64); the network needs"),
         ({stem: np.array([b"code"])}, f"{stem} holds |S4, not floating-point numbers"),
         ({stem: None}, f"lack the entry {stem}"),
-        ({"layers/dense/vars/0": np.zeros(1)}, "entries that BASNet lacks: layers/dense/vars/0"),
+        (
+            {"layers/dense/vars/0": np.zeros(1)},
+            "entries that the network lacks: layers/dense/vars/0",
+        ),
     ]:
         write_small_keras_cv(source, **one_class, **changed)
         assert message in refusal(capsys, source, destination)

@@ -32,9 +32,11 @@ def test_from_keras_cv_names_the_misshaped_weight():
 
 def test_from_paper_names_what_is_wrong():
     state = paper_state()
-    with pytest.raises(ValueError, match="entries that BASNet lacks: module.inconv.weight"):
+    with pytest.raises(ValueError, match="entries that the network lacks: module.inconv.weight"):
         from_paper({**state, "module.inconv.weight": state["inconv.weight"]})
-    with pytest.raises(ValueError, match=r"inconv.bias has shape \(3,\); BASNet needs \(64,\)"):
+    with pytest.raises(
+        ValueError, match=r"inconv.bias has shape \(3,\); the network needs \(64,\)"
+    ):
         from_paper({**state, "inconv.bias": np.zeros(3)})
     del state["refunet.conv_d0.bias"]
     with pytest.raises(ValueError, match="lack the entry refunet.conv_d0.bias"):

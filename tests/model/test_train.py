@@ -7,7 +7,6 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -25,35 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 ROOT = Path(__file__).parents[2]
 SMALL = {"steps": 12, "batch_size": 2, "crop": 64, "resize": 72, "warmup_steps": 2}
 SMALL |= {"learning_rate": 1e-2, "checkpoint_every": 3, "validate_every": 4}
-
-
-def _student():
-    """Has nothing of a BASNet but its output, and stages where a teacher's features are."""
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(inputs))
-    x = keras.layers.Conv2D(32, 3, padding="same", name="encoder5_block3_relu2")(x)
-    x = keras.layers.AveragePooling2D(2)(x)
-    x = keras.layers.Conv2D(32, 3, padding="same", name="encoder6_block3_relu2")(x)
-    x = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(x)
-    return keras.Model(inputs, keras.layers.UpSampling2D(32)(x))
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    """Two features that can be learnt: means of colours, and their contrast to each other."""
-    inputs = keras.Input((None, None, 3))
-    fine = keras.layers.AveragePooling2D(16)(inputs)
-    coarse = keras.layers.AveragePooling2D(2)(fine)
-    return keras.Model(inputs, [fine, coarse - coarse[..., ::-1]], trainable=False)
-
-
-def _shapes(weights):
-    """Names and shapes of what a weights file holds."""
-    shapes = {}
-    with h5py.File(weights) as file:
-        file.visititems(lambda name, item: shapes.update({name: getattr(item, "shape", None)}))
-    return shapes
 
 
 def _rows(output):
@@ -78,19 +48,18 @@ def test_training_lowers_the_loss(pairs, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("build", "ema", "taught"),
-    [
-        (toy, 0.0, False),
-        (toy, 0.9, False),
-        pytest.param(_student, 0.9, True, marks=pytest.mark.slow),
-    ],
-)
+def _half_frozen():
+    model = toy()
+    model.layers[2].trainable = model.layers[3].trainable = False
+    return model
+
+
+@pytest.mark.parametrize(("build", "ema"), [(toy, 0.0), (toy, 0.9), (_half_frozen, 0.9)])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
-    pairs, tmp_path, monkeypatch, teacher, build, ema, taught
+    pairs, tmp_path, monkeypatch, build, ema
 ):
     config = TrainConfig(**SMALL, ema=ema)
-    others = {"validation": pairs[:3], "teacher": teacher if taught else None}
+    others = {"validation": pairs[:3]}
     model = build()
     whole = train(model, pairs, config, tmp_path / "whole", **others)
 
@@ -147,17 +116,15 @@ def test_averages_are_scored_and_kept_and_training_goes_on_without_them(
     np.testing.assert_allclose(losses, plain, rtol=1e-4)
 
 
-def test_a_teacher_is_learnt_from_and_left_out_of_what_is_kept(pairs, tmp_path, teacher):
-    config = TrainConfig(**{**SMALL, "steps": 80})
-    losses = train(_student(), pairs, config, tmp_path / "taught", teacher=teacher)
-    plain = train(_student(), pairs, config, tmp_path / "plain")
-    # Likeness is a negative loss: two features, each at least -2.
-    gained = np.subtract(plain, losses)
-    assert gained[-10:].mean() > gained[:5].mean() + 1
-    shapes = [_shapes(tmp_path / name / "final.weights.h5") for name in ("taught", "plain")]
-    assert shapes[0] == shapes[1]
-    with pytest.raises(ValueError, match=r"another run: teacher is None, was \w{8} at 64"):
-        train(_student(), pairs, config, tmp_path / "taught")
+def test_what_is_frozen_stays_as_it_is(pairs, tmp_path):
+    config = TrainConfig(**{**SMALL, "steps": 5})
+    model, start = _half_frozen(), toy()
+    train(model, pairs, config, tmp_path)
+    for number, (one, other) in enumerate(zip(model.layers, start.layers, strict=True)):
+        for ours, before in zip(one.get_weights(), other.get_weights(), strict=True):
+            assert np.array_equal(ours, before) == (number in (2, 3))
+    with pytest.raises(ValueError, match=r"another run: trained is \d of \d+ weights, was \d of"):
+        train(toy(), pairs, config, tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
@@ -192,9 +159,15 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
         ("FOLDER=heavy", "is not a number"),
         ("FOLDER=0", "must be positive, got 0.0"),
         pytest.param(
-            "FOLDER --teacher nowhere.pth",
+            "FOLDER --encoder nowhere.pth",
             "No such file or directory: 'nowhere.pth'",
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
+        ),
+        ("FOLDER --freeze_encoder", "would leave random numbers in the encoder; give --encoder"),
+        pytest.param(
+            "FOLDER --encoder weights.pth --model basnet_paper",
+            "are for an EfficientNet-Lite0, as basnet_mini has it; basnet_paper has none",
+            marks=pytest.mark.slow,
         ),
     ],
 )
