@@ -25,7 +25,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         import keras
 
         from model.basnet import BASNet
-        from model.efficientnet import EfficientNetLite0
         from model.published import give_lite0
         from model.readers import read_paper
         from model.training import TrainConfig, train
@@ -41,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder, freeze = flags.pop("encoder"), flags.pop("freeze_encoder")
     try:
         config = TrainConfig(**flags)
+        _check_encoder(preset, encoder, weights, freeze)
         pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
         training, validation = split_pairs(pairs, fraction)
         keras.utils.set_random_seed(config.seed)
@@ -48,16 +48,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         model = BASNet.from_preset(preset, load_weights=False)
         if weights is not None:
             model.load_weights(weights)
-        if (encoder or freeze) and not isinstance(model.backbone, EfficientNetLite0):
-            raise ValueError(
-                f"--encoder and --freeze_encoder are for an EfficientNet-Lite0, as basnet_mini has "
-                f"it; {preset} has none"
-            )
-        if freeze and not (encoder or weights):
-            raise ValueError(
-                "--freeze_encoder would leave random numbers in the encoder; give --encoder or "
-                "--weights, too"
-            )
         if encoder is not None:
             state = read_paper(encoder)
             try:
@@ -78,6 +68,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     except KeyboardInterrupt:
         parser.exit(130, "\nstopped; the same command goes on from the last checkpoint, if any\n")
+
+
+def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, freeze: bool) -> None:
+    # Other backbones are residual, and have arguments.
+    if (encoder or freeze) and PRESETS[preset].backbone:
+        raise ValueError(
+            "--encoder and --freeze_encoder are for an EfficientNet-Lite0, as basnet_mini has it; "
+            f"{preset} has none"
+        )
+    if freeze and not (encoder or weights):
+        raise ValueError(
+            "--freeze_encoder would leave random numbers in the encoder; give --encoder or "
+            "--weights, too"
+        )
 
 
 def _folder_and_weight(text: str) -> tuple[Path, float]:

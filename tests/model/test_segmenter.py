@@ -97,7 +97,7 @@ def photos():
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
     # On a processor without either, 0.0066 and 0.0104, 0.0007 and 0.0009.
-    [("bfloat16", 0.01, 0.015), ("float16", 0.0014, 0.0018)],
+    [("bfloat16", 0.008, 0.0125), ("float16", 0.001, 0.0012)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
     exact = Segmenter(mini, 224, 11)(photos)
@@ -163,20 +163,23 @@ def room(monkeypatch):
 @pytest.mark.parametrize(("most", "tried"), [(8, [8]), (5, [8, 4]), (1, [8, 4, 2, 1, 1, 1])])
 def test_halves_when_memory_is_short_and_from_then_on(mini, images, room, most, tried):
     segmenter, room.most = Segmenter(mini, 64, 8), most
-    expected, room.tried = Segmenter(mini, 64, 1)(images), []
-    np.testing.assert_allclose(segmenter(images), expected, atol=1e-5)
+    # Batches of another size are computed by other kernels, whose last digits are others.
+    expected, room.tried = Segmenter(mini, 64, tried[-1])(images), []
+    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
     assert room.tried == tried
     room.tried = []
-    np.testing.assert_allclose(segmenter(images), expected, atol=1e-5)
+    np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
     assert set(room.tried) == {tried[-1]}
 
 
 def test_halves_a_graph_and_makes_no_more_of_them(images):
-    segmenter = Segmenter(model(lambda image: conv()(Counting()(image))), 64, 3, tta="flip")
-    expected, Counting.calls = segmenter(images), 0
+    network = model(lambda image: conv()(Counting()(image)))
+    segmenter = Segmenter(network, 64, 3, tta="flip")
+    segmenter(images)
+    expected, Counting.calls = Segmenter(network, 64, 1, tta="flip")(images), 0
     assert segmenter._halve(segmenter._graph) and segmenter.batch_size == 1
     for _ in range(2):
-        np.testing.assert_allclose(segmenter(images), expected, atol=1e-5)
+        np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
     assert Counting.calls == 1  # One graph, for one image.
 
 

@@ -164,10 +164,9 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
         ),
         ("FOLDER --freeze_encoder", "would leave random numbers in the encoder; give --encoder"),
-        pytest.param(
+        (
             "FOLDER --encoder weights.pth --model basnet_paper",
             "are for an EfficientNet-Lite0, as basnet_mini has it; basnet_paper has none",
-            marks=pytest.mark.slow,
         ),
     ],
 )
