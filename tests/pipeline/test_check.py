@@ -75,7 +75,7 @@ def test_every_flag_has_a_default(folder):
         truth=None,
         masks=None,
         model="basnet_mini",
-        image_size=192,
+        image_size=224,
         batch_size=8,
         tta="none",
         precision="float32",
