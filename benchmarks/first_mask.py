@@ -28,7 +28,7 @@ _PARTS = {
     "import, load the network, one batch": [
         "-c",
         "from model.load import load_model; from model.segmenter import Segmenter; "
-        "Segmenter(load_model('basnet_mini'), 192, 8).probe()",
+        "Segmenter(load_model('basnet_mini'), 224, 8).probe()",
     ],
 }
 
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         },
         {"what": "the command, to its end", "seconds": median(x for _, x in found["first mask"])},
     ]
-    notes = [f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at 192²."]
+    notes = [f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at 224²."]
     title = "Time to the first mask"
     publish(Measured(title, rows, [], notes), MODULE, argv, arguments.output)
 

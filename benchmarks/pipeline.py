@@ -28,7 +28,7 @@ MODULE = "benchmarks.pipeline"
 FULL = "basnet_paper"
 # Side of the images: the command's default, and what the paper's network was trained at.
 _SIDES = {FULL: 256}
-_USUAL_SIDE = 192
+_USUAL_SIDE = 224
 _BATCH = 8
 
 

@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--few", type=int, default=50, help="number of photos of the short job")
     add("--many", type=int, default=300, help="of the long one")
     add("--megapixels", nargs="+", type=float, default=[0.1, 1.0], help="sizes of photos")
-    add("--image_size", type=int, default=192, help="side of the square that the network takes")
+    add("--image_size", type=int, default=224, help="side of the square that the network takes")
     arguments = flags.parse_args(argv)
     counts = (arguments.few, arguments.many)
     rows, goals = [], []

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--input", required=True, help="folder of JPEGs")
     add("--output", required=True, help="folder for the masks; it has to exist")
     add("--model", required=True, help=".keras file of a network from pixels of 0 to 255")
-    add("--image_size", type=int, default=192, help="side of the square that it takes")
+    add("--image_size", type=int, default=224, help="side of the square that it takes")
     add("--batch_size", type=int, default=8, help="number of images that it runs on at once")
     arguments = parser.parse_args(argv)
     handler = TFModelHandlerNumpy(

@@ -45,7 +45,7 @@ class Job:
     masks: str | None = None
     model: str = "basnet_mini"
     model_content: str = ""
-    image_size: int = 192
+    image_size: int = 224
     batch_size: int = 8
     tta: str = "none"
     precision: str = "float32"

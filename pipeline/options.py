@@ -69,7 +69,7 @@ class AnnotateOptions(PipelineOptions):
             "--image_size",
             type=int,
             metavar="S",
-            help="images are segmented as squares of S pixels, a multiple of 32 (default: 192)",
+            help="images are segmented as squares of S pixels, a multiple of 32 (default: 224)",
         )
         group.add_argument(
             "--batch_size",
