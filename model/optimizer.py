@@ -16,14 +16,13 @@ class TwoRateAdamW(keras.optimizers.AdamW):
     Args:
         learning_rate: as for AdamW.
         slow: the variables of the lower rate.
-        share: their share of the learning rate, in [0, 1].
+        share: their share of the learning rate, in [0, 1).
         **kwargs: as for AdamW.
     """
 
     def __init__(self, learning_rate, slow: Sequence[keras.Variable], share: float, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        if share < 1:
-            self.exclude_from_weight_decay(var_list=slow)
+        self.exclude_from_weight_decay(var_list=slow)
         self._slow = {variable.path for variable in slow}
         self._share = share
 

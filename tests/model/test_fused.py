@@ -1,9 +1,3 @@
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -30,18 +24,3 @@ def test_fused_normalization_trains_as_keras_does():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     copy_weights(fused, original)
     np.testing.assert_array_equal(original.predict(batch), fused.predict(batch))
-
-
-@pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
-@pytest.mark.slow
-def test_on_pytorch_it_trains_as_keras_does():
-    """The same test where PyTorch is the backend, which is chosen once for a process."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
-    outcome = subprocess.run(
-        [*command, "-k", "test_fused_normalization"],
-        env={**os.environ, "KERAS_BACKEND": "torch"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert " 1 passed" in outcome.stdout.replace("\n", " "), outcome.stdout
