@@ -23,15 +23,10 @@ class TwoRateAdamW(keras.optimizers.AdamW):
     def __init__(self, learning_rate, slow: Sequence[keras.Variable], share: float, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.exclude_from_weight_decay(var_list=slow)
-        self._slow = {variable.path for variable in slow}
+        self._slow = {self._var_key(variable) for variable in slow}
         self._share = share
-
-    def build(self, variables):
-        """Takes note of which of the variables are slow."""
-        super().build(variables)
-        self._shares = [self._share if v.path in self._slow else 1.0 for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         """Changes one variable, by its share of the learning rate."""
-        share = self._shares[self._get_variable_index(variable)]
+        share = self._share if self._var_key(variable) in self._slow else 1.0
         super().update_step(gradient, variable, learning_rate * share)

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         training, validation = split_pairs(pairs, fraction)
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(precision)
-        # Presets that name a backbone have no classes, others are for one size.
+        # Presets that name a backbone have no classes, KerasCV's others are for one size.
         shape = {"num_classes": 1, "input_shape": (None, None, 3)}
         model = BASNet.from_preset(preset, load_weights=False, **shape)
         if weights is not None:
@@ -57,16 +57,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 give_lite0(model.backbone, state)
             except ValueError as error:
                 raise ValueError(f"{encoder} is not of EfficientNet-Lite0: {error}") from None
+        # The stem of KerasCV's backbones is not part of BASNet.
+        pretrained = [layer for layer in model.layers if layer in model.backbone.layers]
         if share < 1:
             # Moments of batches as small as these would only disturb what they were learned for.
-            for layer in model.backbone.layers:
+            for layer in pretrained:
                 layer.trainable = share > 0 and not isinstance(layer, BatchNormalization)
         train(
             model,
             training,
             config,
             output,
-            encoder=model.backbone.layers,
+            encoder=pretrained,
             validation=validation,
             validation_size=validation_size,
         )
@@ -84,7 +86,7 @@ def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, shar
         )
     if share < 1 and not (encoder or weights):
         raise ValueError(
-            f"--encoder_rate {share:g} would keep random numbers in the encoder; give --encoder or "
+            f"--encoder_rate {share:g} would hold random numbers back; give --encoder or "
             "--weights, too"
         )
 
@@ -127,8 +129,8 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
         "--encoder_rate",
         type=float,
         default=default.encoder_rate,
-        help="the encoder's share of the learning rate; below 1 its normalisation stays as it is, "
-        "0 leaves all of it as it is",
+        help="the share of the learning rate for the encoder (of ResNets for its stages 1 to 4); "
+        "below 1 its normalisation stays as it is, with 0 all of it",
     )
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
@@ -147,7 +149,8 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
     add(
         "--validation_size",
         type=int,
-        help="side of whole photos, held out or to calibrate with (default: --crop)",
+        default=224,
+        help="side of whole photos, held out or to calibrate with, as --image_size of the pipeline",
     )
     add("--validate_every", type=int, default=default.validate_every, help="steps between")
     add("--checkpoint_every", type=int, default=default.checkpoint_every, help="steps between")

@@ -139,10 +139,10 @@ def train(
     # The paper sums all eight; the two finest, doubled, are those that are looked at.
     criteria = [HybridLoss(config.ssim) for _ in network.outputs]
     criteria_weights = [2.0 if i < 2 else 1.0 for i in range(len(network.outputs))]
-    if config.encoder_rate < 1:
-        names = [layer.name for layer in encoder if layer.weights]
-        slow = [v for name in names for v in network.get_layer(name).trainable_variables]
-        optimizer = TwoRateAdamW(schedule, slow, config.encoder_rate, **average)
+    names = [layer.name for layer in encoder if layer.weights]
+    learning = [v for name in names for v in network.get_layer(name).trainable_variables]
+    if learning and config.encoder_rate < 1:
+        optimizer = TwoRateAdamW(schedule, learning, config.encoder_rate, **average)
     else:
         # Keras has an implementation of its own for PyTorch, which subclasses do not get.
         optimizer = keras.optimizers.AdamW(schedule, **average)

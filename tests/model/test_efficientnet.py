@@ -166,10 +166,10 @@ def test_training_starts_from_a_file_and_holds_the_encoder(
     torch = pytest.importorskip("torch")
     torch.save(_tensors(state), tmp_path / "lite0.pth")
     given = []
-    monkeypatch.setattr(training, "train", lambda model, *_, **__: given.append(model))
+    monkeypatch.setattr(training, "train", lambda *args, **kwargs: given.append((args, kwargs)))
     flags = ["--encoder", str(tmp_path / "lite0.pth"), "--encoder_rate", rate]
     command.main(["--data", str(folder), "--output", str(tmp_path), *flags])
-    (model,) = given
+    (((model, *_), kwargs),) = given
     for ours, theirs in zip(model.backbone.weights, network.backbone.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     learning = [weight.path for weight in model.trainable_weights]
@@ -178,6 +178,8 @@ def test_training_starts_from_a_file_and_holds_the_encoder(
     # Of depthwise convolutions, too; the last two are those of its normalisation.
     kinds = {"0": set(), "0.1": {"kernel"}, "1": {"kernel", "gamma", "beta"}}
     assert encoder == kinds[rate]
+    slow = {v.path for layer in kwargs["encoder"] for v in layer.trainable_variables}
+    assert slow == {path for path in learning if path.startswith("encoder")}
 
 
 def test_the_published_weights_know_the_bundled_photos():

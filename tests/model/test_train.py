@@ -54,14 +54,21 @@ def _half_frozen():
     return model
 
 
-@pytest.mark.parametrize(("build", "ema"), [(toy, 0.0), (toy, 0.9), (_half_frozen, 0.9)])
+@pytest.mark.parametrize(
+    ("build", "ema", "rate"),
+    [(toy, 0.0, 1.0), (toy, 0.9, 1.0), (_half_frozen, 0.9, 1.0), (toy, 0.9, 0.1)],
+)
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
-    pairs, tmp_path, monkeypatch, build, ema
+    pairs, tmp_path, monkeypatch, build, ema, rate
 ):
-    config = TrainConfig(**SMALL, ema=ema)
-    others = {"validation": pairs[:3]}
+    config = TrainConfig(**SMALL, ema=ema, encoder_rate=rate)
+
+    def trained(model, folder):
+        others = {"validation": pairs[:3], "encoder": model.backbone.layers}
+        return train(model, pairs, config, folder, **others)
+
     model = build()
-    whole = train(model, pairs, config, tmp_path / "whole", **others)
+    whole = trained(model, tmp_path / "whole")
 
     step = keras.Model.train_on_batch
     left = iter(range(8))
@@ -73,11 +80,11 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(keras.Model, "train_on_batch", train_on_batch)
-        train(build(), pairs, config, tmp_path / "parts", **others)
+        trained(build(), tmp_path / "parts")
     assert not (tmp_path / "parts" / "final.weights.h5").exists()
 
     resumed = build()
-    parts = train(resumed, pairs, config, tmp_path / "parts", **others)
+    parts = trained(resumed, tmp_path / "parts")
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     for one, other in zip(model.weights, resumed.weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -171,9 +178,14 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
 def test_presets_of_keras_cv_are_trained_on_any_crop(folder, tmp_path, monkeypatch, preset):
     """The one names a backbone only, the other is for images of 288²."""
     given = []
-    monkeypatch.setattr(training, "train", lambda model, *_, **__: given.append(model))
+    monkeypatch.setattr(training, "train", lambda *args, **kwargs: given.append((args, kwargs)))
     command.main(["--data", str(folder), "--output", str(tmp_path), "--model", preset])
-    (model,) = given
+    (((model, *_), kwargs),) = given
+    encoder = {layer.name for layer in kwargs["encoder"] if layer.weights}
+    # Its stem is not part of the network.
+    parts = {layer.name for layer in model.backbone.layers if layer.weights}
+    assert encoder == {name for name in parts if not name.startswith("resnet_stem")}
+    assert len(encoder) > 30
     assert model.input_shape == (None, None, None, 3)
     assert {output.shape for output in model.outputs} == {(None, None, None, 1)}
 
@@ -189,7 +201,7 @@ def test_presets_of_keras_cv_are_trained_on_any_crop(folder, tmp_path, monkeypat
             "No such file or directory: 'nowhere.pth'",
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
         ),
-        ("FOLDER --encoder_rate 0", "0 would keep random numbers in the encoder; give --encoder"),
+        ("FOLDER --encoder_rate 0", "0 would hold random numbers back; give --encoder"),
         ("FOLDER --encoder_rate 2", "encoder_rate must be in [0, 1], got 2.0"),
         (
             "FOLDER --encoder weights.pth --model basnet_paper",
