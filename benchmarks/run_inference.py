@@ -153,9 +153,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"Medians of {arguments.rounds} turns of whole commands. Start-up apart: of the photos "
         "that the long job has more than the short one "
         f"({arguments.few} and {arguments.many}).",
-        "RunInference gets the same file of basnet_mini, batches of 8 and the pipeline's own "
-        "functions for decoding and writing; it takes the first of the network's outputs by an "
-        "`inference_fn` of its own, and computes no metrics.",
+        f"RunInference gets the same file of basnet_mini, batches of 8 at {arguments.image_size}² "
+        "and the pipeline's own functions for decoding and writing; it takes the first of the "
+        "network's outputs by an `inference_fn` of its own, and computes no metrics.",
         "A difference of 1 of 255 is a rounding: batch normalisation is folded in one of the two.",
     ]
     title = "The pipeline and Beam's RunInference"
