@@ -23,12 +23,13 @@ from benchmarks.networks import paper_network
 from benchmarks.photos import make_photos
 from model.load import load_model
 from model.segmenter import Segmenter
+from pipeline.job import Job
 
 MODULE = "benchmarks.pipeline"
 FULL = "basnet_paper"
 # Side of the images: the command's default, and what the paper's network was trained at.
 _SIDES = {FULL: 256}
-_USUAL_SIDE = 224
+_USUAL_SIDE = Job.image_size
 _BATCH = 8
 
 

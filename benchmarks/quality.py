@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.data import Pair, find_pairs, split_pairs
+from pipeline.job import Job
 
 ROOT = Path(__file__).parents[1]
 FIGURES = {
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="only the photos that `model.train --validation_fraction FRACTION` did not train on",
     )
     add("--model", nargs="*", default=["basnet_mini"], help="as --model of run_pipeline.py")
-    add("--image_size", nargs="+", default=["224"], help="as --image_size")
+    add("--image_size", nargs="+", default=[str(Job.image_size)], help="as --image_size")
     add("--tta", nargs="+", default=["none"], choices=("none", "flip"), help="as --tta")
     add("--precision", nargs="+", default=["float32"], help="as --precision")
     add("--masks", nargs="*", default=[], metavar="NAME=FOLDER", help="masks of other programs")
