@@ -1,106 +1,21 @@
 """Segments the salient objects of photos: python run_pipeline.py --runner=DirectRunner."""
 
-import json
-import logging
 import sys
-import time
-import traceback
+from collections.abc import Sequence
 
-# Beam's notice that its optional parts for Google Cloud are not installed.
-logging.disable(logging.WARNING)
-
-import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
-from apache_beam.runners.runner import PipelineState
-
-from pipeline import options as flags
-from pipeline.check import check
-from pipeline.job import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
-from pipeline.journal import changes, start
-from pipeline.plan import describe
-from pipeline.storage import clear, lost_output
-from pipeline.watch import watch_workers
-
-logging.disable(logging.NOTSET)
-# Beam logs what breaks a job and raises it, too; once will do.
-logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
-
-KEPT = "what is finished is kept, and the same command with --resume{} goes on from there"
+from pipeline.flags import help_text
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit status; see the README."""
     if {"-h", "--help"} & set(argv):
-        print(flags.help_text())
-        return 0
-    try:
-        options = flags.parse(argv)
-        job = check(options)
-    except flags.UsageError as error:
-        print(f"run_pipeline.py: {error}", file=sys.stderr)
-        return 2
-
-    if options.plan:
-        print(describe(job, options.overwrite))
+        print(help_text(), end="")
         return 0
 
-    # Not above: what the stages import takes longer than all of --help.
-    from pipeline.build import build
+    # Not above: to import Beam takes ten times as long as all of --help.
+    from pipeline.command import annotate
 
-    standard = options.view_as(StandardOptions)
-    if standard.runner in (None, "DirectRunner"):
-        # What DirectRunner falls back to after it could not download another runner's binary.
-        standard.runner = "FnApiRunner"
-    options.view_as(SetupOptions).save_main_session = False
-
-    kept = KEPT.format(" instead of --overwrite" if options.overwrite else "")
-    watch_workers(f"run_pipeline.py: the job broke: {{}}; {kept}".format)
-    started = time.monotonic()
-    try:
-        clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
-        for change in changes(job):
-            print(f"{change}: what was finished is done again", file=sys.stderr)
-        start(job)
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline, job)
-        state = pipeline.run().wait_until_finish()
-        clear(job.output, [TEMPORARY])
-    except KeyboardInterrupt:
-        print(f"run_pipeline.py: interrupted; {kept}", file=sys.stderr)
-        return 130
-    except Exception as error:
-        lost = lost_output(error)
-        if lost is None:
-            traceback.print_exc()
-        lines = str(lost or error).strip().splitlines() or [type(error).__name__]
-        # A worker of another process sends the text of its traceback.
-        reason = lines[-1 if lines[0].startswith("Traceback") else 0]
-        print(f"run_pipeline.py: the job broke: {reason}; {kept}", file=sys.stderr)
-        return 1
-    if state != PipelineState.DONE:
-        print(f"run_pipeline.py: the job ended as {state}; {kept}", file=sys.stderr)
-        return 1
-    seconds = time.monotonic() - started
-
-    with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
-        summary = json.load(file)
-    for reason, count in summary["failures"].items():
-        print(f"{count} failed: {reason}", file=sys.stderr)
-    bad_truths = summary["bad_truths"]
-    if bad_truths:
-        print(
-            f"{bad_truths} ground truths cannot be used; truth_error in metrics/ says why",
-            file=sys.stderr,
-        )
-    elif job.truth is not None and not summary["with_truth"]:
-        print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
-    images, failed = summary["images"], summary["failed"]
-    print(
-        f"{images} images, {failed} failures, {seconds:.1f} s, {images / seconds:.1f} images/s, "
-        f"output in {job.output}"
-    )
-    return 3 if failed > options.max_failure_rate * images else 0
+    return annotate(argv)
 
 
 if __name__ == "__main__":

@@ -151,10 +151,11 @@ def test_a_file_that_is_no_model_is_refused_before_the_job_starts(tmp_path):
     assert not (tmp_path / "output").exists()
 
 
-def test_help_is_quick_and_loads_no_tensorflow(tmp_path):
+def test_help_is_quick_and_loads_neither_beam_nor_tensorflow(tmp_path):
     code = f"""
 import runpy, sys
-sys.modules["tensorflow"] = sys.modules["keras"] = None  # importing them raises
+for name in ("apache_beam", "tensorflow", "keras"):
+    sys.modules[name] = None  # importing it raises
 sys.argv = [{str(SCRIPT)!r}, "--help"]
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
@@ -172,7 +173,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
         after = os.times()
         # Of the processor, which does not depend on what else the machine does.
         seconds.append(sum(after[2:4]) - sum(before[2:4]))
-    assert min(seconds) < 2
+    assert min(seconds) < 1  # importing Beam alone takes more
 
 
 @pytest.mark.slow

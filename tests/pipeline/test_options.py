@@ -7,7 +7,8 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from pipeline.options import UsageError, help_text, parse
+from pipeline.flags import help_text
+from pipeline.options import UsageError, parse
 
 
 def refused(*argv):
