@@ -22,7 +22,14 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("command", ["model.convert", "benchmarks.network", "benchmarks.pipeline"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "model.convert",
+        pytest.param("benchmarks.network", marks=pytest.mark.slow),
+        pytest.param("benchmarks.pipeline", marks=pytest.mark.slow),
+    ],
+)
 def test_kernels_are_chosen_before_tensorflow_is_loaded(command):
     environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     run = [sys.executable, "-c", GUARD, command]

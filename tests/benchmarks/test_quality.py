@@ -43,6 +43,7 @@ def test_masks_of_others(folder, capsys):
     assert figures["max F"] == f"{1.3 * 0.5 / (0.3 * 0.5 + 1):.3f}"
 
 
+@pytest.mark.slow
 def test_only_the_held_out_photos_are_measured(folder, capsys):
     held_out = split_pairs(find_pairs(folder), 0.5)[1]
     assert 0 < len(held_out) < 6

@@ -68,9 +68,8 @@ def test_a_read_only_folder_is_refused_before_the_job_starts(folder):
     assert said.endswith("cannot write to disk/out: the file system is read-only")
 
 
-@pytest.mark.parametrize(
-    "mode", ["in_memory", pytest.param("multi_processing", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 def test_a_folder_that_vanishes_ends_the_job(folder, mode):
     process = subprocess.Popen(
         [*COMMAND.split(), "--output=out", f"--direct_running_mode={mode}"],

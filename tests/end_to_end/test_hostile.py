@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.hostile.corpus import make_corpus
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
 
 

@@ -137,6 +137,7 @@ def test_a_killed_run_that_is_resumed_leaves_what_a_whole_one_leaves(few):
     assert journaled(output) == 150
 
 
+@pytest.mark.slow
 def test_what_changed_is_done_again_and_the_rest_is_kept(few):
     output = few / "killed"
     before, rows = files(output), journaled(output)
@@ -169,6 +170,7 @@ def test_what_changed_is_done_again_and_the_rest_is_kept(few):
     assert status == 0 and files(output) == before, err
 
 
+@pytest.mark.slow
 def test_another_threshold_makes_all_stale_and_says_so(few):
     again = (*FLAGS, "--output=killed", "--resume", "--threshold=0.5")
     status, out, _ = run(*again, "--plan", cwd=few)
@@ -189,6 +191,7 @@ def test_a_folder_without_a_journal_is_not_resumed(few):
     assert files(few / "mine") == {"notes.txt": b"mine"}
 
 
+@pytest.mark.slow
 def test_scores_of_existing_masks_are_resumed_too(few):
     flags = ("--masks=whole/masks/*[13579].png", "--truth=truth", "--output=scores")
     status, out, err = run(*flags, cwd=few)

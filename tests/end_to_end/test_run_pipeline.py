@@ -78,6 +78,7 @@ def test_refuses_an_output_that_is_not_empty(sample):
     assert len(list(output.glob("masks/*.png"))) == 11
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_what_was_there(sample, tmp_path):
     _, output = sample
     old = tmp_path / "output"

@@ -111,7 +111,9 @@ def test_learns_from_one_mask_for_all_outputs(style, widths, eager):
 def test_loss_is_the_sum_over_all_outputs():
     model = narrow()
     error = keras.metrics.MeanAbsoluteError()
-    model.compile(loss=keras.losses.BinaryCrossentropy(), metrics=[error])
+    # Eagerly, because tracing takes longer than the rest.
+    loss = keras.losses.BinaryCrossentropy()
+    model.compile(loss=loss, metrics=[error], run_eagerly=True)
     masks = np.zeros((2, 64, 96, 1), "float32")
     maps = outputs(model)
     total = sum(-np.log(1 - output).mean() for output in maps)
@@ -121,7 +123,7 @@ def test_loss_is_the_sum_over_all_outputs():
         assert found[f"{name}_mean_absolute_error"] == pytest.approx(output.mean(), rel=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("suffix", [".keras", pytest.param(".weights.h5", marks=pytest.mark.slow)])
 def test_saves_and_loads(tmp_path, suffix):
     keras.utils.set_random_seed(1)
     model, path = narrow(include_rescaling=True, name="mine"), tmp_path / f"model{suffix}"

@@ -266,6 +266,7 @@ def write_small_keras_cv(path, **changed):
                 file[entry] = changed.get(entry, np.zeros(0, "float32"))
 
 
+@pytest.mark.slow
 def test_entries_of_files_of_keras_cv_are_named(tmp_path, capsys):
     source, destination = tmp_path / "basnet.weights.h5", tmp_path / "basnet.keras"
     stem, head = "layers/conv2d/vars/0", "layers/sequential/layers/conv2d/vars/1"

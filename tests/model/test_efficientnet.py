@@ -131,7 +131,7 @@ def test_the_backbone_alone_gives_what_it_gives_in_a_network(network):
     np.testing.assert_allclose(alone, keras.Model(network.input, last)(pixels), atol=1e-3)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("frozen", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_saves_and_loads(network, tmp_path, frozen):
     network.backbone.trainable = not frozen
     network.save(tmp_path / "network.keras")
@@ -159,7 +159,14 @@ def test_weights_of_another_network_are_refused(state, name, shape, message):
         give_lite0(EfficientNetLite0(), wrong)
 
 
-@pytest.mark.parametrize("rate", ["0", "0.1", "1"])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        "0.1",
+        pytest.param("0", marks=pytest.mark.slow),
+        pytest.param("1", marks=pytest.mark.slow),
+    ],
+)
 def test_training_starts_from_a_file_and_holds_the_encoder(
     state, network, folder, tmp_path, monkeypatch, rate
 ):

@@ -79,11 +79,10 @@ NARROW = {"preset": "resnet18", "stackwise_filters": (8, 16, 32, 64)}
     [
         ("basnet_mini", {}),
         ("basnet_paper", NARROW),
-        ("basnet_resnet18", {}),
-        # Their structures are those of the two before, but for the number of blocks.
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                ("basnet_resnet18", {}),
                 ("basnet_paper", {}),
                 ("basnet_resnet34", {}),
                 ("basnet_resnet34", {"style": "keras_hub"}),
@@ -95,6 +94,7 @@ def test_folds_the_structure_of_each_preset(preset, changes):
     assert_folds(network(preset, **changes))
 
 
+@pytest.mark.slow
 def test_folds_a_network_from_a_file(tmp_path):
     model = network("basnet_mini")
     keras.Model(model.inputs, model.outputs).save(tmp_path / "net.keras")
@@ -320,7 +320,14 @@ def stored(model):
     }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "bfloat16",
+        pytest.param("float16", marks=pytest.mark.slow),
+        pytest.param("float32", marks=pytest.mark.slow),
+    ],
+)
 def test_weights_are_stored_in_the_precision(dtype):
     model = network("basnet_mini")
     first = keras.Model(model.inputs, model.outputs[0])

@@ -7,7 +7,14 @@ from model.published import from_keras_cv, from_paper
 from tests.published import DATA, keras_cv_weights, paper_state
 
 
-@pytest.mark.parametrize("name", ["keras_cv_resnet18", "keras_cv_resnet34", "paper_network"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "keras_cv_resnet18",
+        "paper_network",
+        pytest.param("keras_cv_resnet34", marks=pytest.mark.slow),
+    ],
+)
 def test_equals_the_published_network(name):
     paper = name == "paper_network"
     model = from_paper(paper_state()) if paper else from_keras_cv(keras_cv_weights(name))

@@ -56,7 +56,12 @@ def _half_frozen():
 
 @pytest.mark.parametrize(
     ("build", "ema", "rate"),
-    [(toy, 0.0, 1.0), (toy, 0.9, 1.0), (_half_frozen, 0.9, 1.0), (toy, 0.9, 0.1)],
+    [
+        (toy, 0.9, 0.1),
+        pytest.param(toy, 0.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(toy, 0.9, 1.0, marks=pytest.mark.slow),
+        pytest.param(_half_frozen, 0.9, 1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     pairs, tmp_path, monkeypatch, build, ema, rate
@@ -106,7 +111,7 @@ def test_minutes_stop_a_run_that_can_go_on(pairs, tmp_path):
     assert len(train(toy(), pairs, TrainConfig(**SMALL), tmp_path)) == 12
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_averages_are_scored_and_kept_and_training_goes_on_without_them(
     pairs, tmp_path, monkeypatch, fused
 ):
@@ -149,7 +154,14 @@ def test_the_encoder_learns_at_its_own_rate(pairs, tmp_path):
     assert 5e-3 < steps[1] < 5e-2
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"crop": 32}, {"pairs": 11}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        pytest.param({"crop": 32}, marks=pytest.mark.slow),
+        pytest.param({"pairs": 11}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path, change):
     small = {**SMALL, "steps": 1}
     train(toy(), pairs, TrainConfig(**small), tmp_path)
