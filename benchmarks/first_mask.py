@@ -16,6 +16,7 @@ from statistics import median
 
 from benchmarks.jobs import ROOT, SCRIPT, run
 from benchmarks.measure import Measured, alternate, parser, publish
+from pipeline.job import Job
 
 MODULE = "benchmarks.first_mask"
 
@@ -28,7 +29,7 @@ _PARTS = {
     "import, load the network, one batch": [
         "-c",
         "from model.load import load_model; from model.segmenter import Segmenter; "
-        "Segmenter(load_model('basnet_mini'), 224, 8).probe()",
+        f"Segmenter(load_model('basnet_mini'), {Job.image_size}, {Job.batch_size}).probe()",
     ],
 }
 
@@ -77,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         },
         {"what": "the command, to its end", "seconds": median(x for _, x in found["first mask"])},
     ]
-    notes = [f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at 224²."]
+    what = f"the bundled sample, basnet_mini at {Job.image_size}²"
+    notes = [f"Medians of {arguments.rounds} turns; {what}."]
     title = "Time to the first mask"
     publish(Measured(title, rows, [], notes), MODULE, argv, arguments.output)
 

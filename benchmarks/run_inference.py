@@ -20,6 +20,7 @@ from benchmarks.jobs import Usage, annotate, run
 from benchmarks.measure import Goal, Measured, alternate, parser, publish
 from benchmarks.photos import make_photos
 from model.load import load_model
+from pipeline.job import Job
 
 MODULE = "benchmarks.run_inference"
 PRECISIONS = ("float32", "bfloat16")
@@ -135,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--few", type=int, default=50, help="number of photos of the short job")
     add("--many", type=int, default=300, help="of the long one")
     add("--megapixels", nargs="+", type=float, default=[0.1, 1.0], help="sizes of photos")
-    add("--image_size", type=int, default=224, help="side of the square that the network takes")
+    add("--image_size", type=int, default=Job.image_size, help="as --image_size of the pipeline")
     arguments = flags.parse_args(argv)
     counts = (arguments.few, arguments.many)
     rows, goals = [], []

@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import model.basnet  # noqa: F401  Tells Keras the class that the file holds.
 from pipeline.decode import decode_image
+from pipeline.job import Job
 from pipeline.write import encode_mask, full_size_mask
 
 
@@ -51,8 +52,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--input", required=True, help="folder of JPEGs")
     add("--output", required=True, help="folder for the masks; it has to exist")
     add("--model", required=True, help=".keras file of a network from pixels of 0 to 255")
-    add("--image_size", type=int, default=224, help="side of the square that it takes")
-    add("--batch_size", type=int, default=8, help="number of images that it runs on at once")
+    add("--image_size", type=int, default=Job.image_size, help="side of the square that it takes")
+    add(
+        "--batch_size",
+        type=int,
+        default=Job.batch_size,
+        help="number of images that it runs on at once",
+    )
     arguments = parser.parse_args(argv)
     handler = TFModelHandlerNumpy(
         arguments.model,

@@ -7,6 +7,9 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+# Side of the square that a network is shown an image as, in pixels, where nothing else is said.
+IMAGE_SIZE = 224
+
 # How the files are called that a network is loaded from: a whole model, a preset's weights.
 MODEL_SUFFIX = ".keras"
 WEIGHTS_SUFFIX = ".weights.h5"

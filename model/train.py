@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.data import find_pairs, split_pairs
-from model.presets import PRESETS
+from model.presets import IMAGE_SIZE, PRESETS
 from model.quiet import without_notices
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The stem of KerasCV's backbones is not part of BASNet.
         pretrained = [layer for layer in model.layers if layer in model.backbone.layers]
         if share < 1:
-            # Moments of batches as small as these would only disturb what they were learned for.
+            # Its normalisation was learned from large batches; those of 16 crops would disturb it.
             for layer in pretrained:
                 layer.trainable = share > 0 and not isinstance(layer, BatchNormalization)
         train(
@@ -86,8 +86,8 @@ def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, shar
         )
     if share < 1 and not (encoder or weights):
         raise ValueError(
-            f"--encoder_rate {share:g} would hold random numbers back; give --encoder or "
-            "--weights, too"
+            f"--encoder_rate {share:g} is for an encoder that has learned something; give --weights"
+            + ("" if PRESETS[preset].backbone else " or --encoder")
         )
 
 
@@ -118,7 +118,11 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
     )
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(PRESETS), help="preset")
-    add("--weights", type=Path, help="a .weights.h5 file to start from (default: random weights)")
+    add(
+        "--weights",
+        type=Path,
+        help="a .weights.h5 file to start from, for pixels of 0 to 255 (default: random weights)",
+    )
     add(
         "--encoder",
         type=Path,
@@ -129,8 +133,8 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
         "--encoder_rate",
         type=float,
         default=default.encoder_rate,
-        help="the share of the learning rate for the encoder (of ResNets for its stages 1 to 4); "
-        "below 1 its normalisation stays as it is, with 0 all of it",
+        help="the share of the learning rate for the layers of the backbone; below 1 they have no "
+        "weight decay and their normalisation stays as it is, with 0 all of them does",
     )
     add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
     add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
@@ -149,7 +153,7 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
     add(
         "--validation_size",
         type=int,
-        default=224,
+        default=IMAGE_SIZE,
         help="side of whole photos, held out or to calibrate with, as --image_size of the pipeline",
     )
     add("--validate_every", type=int, default=default.validate_every, help="steps between")

@@ -43,7 +43,8 @@ class TrainConfig:
         crop: side of the crops in pixels, a multiple of 32.
         resize: largest side of the squares that images are resized to and crops are taken from.
         learning_rate: highest learning rate.
-        encoder_rate: the encoder's share of the learning rate, in [0, 1].
+        encoder_rate: the encoder's share of the learning rate, in [0, 1]; below 1 it has no weight
+            decay.
         warmup_steps: steps until it is reached.
         ssim: weight of SSIM in the loss.
         ema: momentum of the moving average of the weights that is kept at the end; 0 for none.
@@ -113,9 +114,15 @@ def train(
         The loss of every step since step 0, also of those before the checkpoint.
 
     Raises:
-        ValueError: if the checkpoint is of another run, or an image cannot be read.
+        ValueError: if the checkpoint is of another run, an image cannot be read, the size of a
+            validation is no multiple of 32, or there is no encoder for a rate of its own.
         OSError: if nothing can be written, or a process that makes batches was killed.
     """
+    size = config.crop if validation_size is None else validation_size
+    if size < 32 or size % 32:
+        raise ValueError(f"validation_size must be a positive multiple of 32, got {size}")
+    if config.encoder_rate < 1 and not encoder:
+        raise ValueError(f"encoder_rate is {config.encoder_rate}, but there is no encoder")
     output.mkdir(parents=True, exist_ok=True)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -126,9 +133,8 @@ def train(
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     identity = {k: v for k, v in asdict(config).items() if k not in FREE}
     identity |= {"pairs": _digest(pairs), "start": _weights_digest(model)}
-    identity |= {"precision": keras.config.dtype_policy().name}
+    identity |= {"precision": keras.config.dtype_policy().name, "validation_size": size}
     identity |= {"trained": f"{len(model.trainable_variables)} of {len(model.variables)} weights"}
-    size = validation_size or config.crop
     chosen = sorted(validation, key=lambda pair: name_hash(pair.name))[:VALIDATION_IMAGES]
     held_out = [load_pair(pair, size) for pair in chosen]
     photos = load_whole(pairs, CALIBRATION_IMAGES, size, config.seed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.job import Job
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the command's own flags to a parser."""
@@ -18,7 +20,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--input_format",
         choices=("auto", "tfrecord", "images"),
-        help="what the input is; auto goes by the names of the files (default: auto)",
+        help="what the input is; auto goes by the names of the files "
+        f"(default: {Job.input_format})",
     )
     group.add_argument(
         "--truth",
@@ -32,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="score these existing masks against --truth instead of running a model",
     )
     group.add_argument(
-        "--output", default="output", metavar="DIR", help="where to write (default: ./output)"
+        "--output", default="output", metavar="DIR", help="where to write (default: ./%(default)s)"
     )
     group.add_argument(
         "--overwrite", action="store_true", help="replace what an earlier job left in --output"
@@ -52,31 +55,32 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="NAME|PATH",
         help="a preset, a .keras file of a network from pixels of 0 to 255 to a map in [0, 1], "
-        "or a .weights.h5 file of a preset's network (default: basnet_mini)",
+        f"or a .weights.h5 file of a preset's network (default: {Job.model})",
     )
     group.add_argument(
         "--image_size",
         type=int,
         metavar="S",
-        help="images are segmented as squares of S pixels, a multiple of 32 (default: 224)",
+        help="images are segmented as squares of S pixels, a multiple of 32 "
+        f"(default: {Job.image_size})",
     )
     group.add_argument(
         "--batch_size",
         type=int,
         metavar="N",
-        help="most images that the network runs on at once (default: 8)",
+        help=f"most images that the network runs on at once (default: {Job.batch_size})",
     )
     group.add_argument(
         "--tta",
         choices=("none", "flip"),
         help="test-time augmentation; flip takes the mean of a photo's map and of its mirror "
-        "image's, for twice the network's time (default: none)",
+        f"image's, for twice the network's time (default: {Job.tta})",
     )
     group.add_argument(
         "--precision",
         choices=("float32", "bfloat16", "float16", "auto"),
         help="what the network computes in; auto takes bfloat16 where the processor or GPU has "
-        "it in hardware, else float32 (default: float32)",
+        f"it in hardware, else float32 (default: {Job.precision})",
     )
     group.add_argument(
         "--threshold",
@@ -87,16 +91,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--read_timeout",
         type=float,
-        default=60.0,
+        default=Job.read_timeout,
         metavar="SECONDS",
-        help="a read that takes longer is a failure of its image (default: 60)",
+        help="a read that takes longer is a failure of its image (default: %(default)g)",
     )
     group.add_argument(
         "--max_failure_rate",
         type=float,
         default=0.1,
         metavar="R",
-        help="exit with status 3 if a larger share of the images failed (default: 0.1)",
+        help="exit with status 3 if a larger share of the images failed (default: %(default)g)",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.presets import IMAGE_SIZE
+
 MASKS = "masks"
 METRICS = "metrics"
 FAILURES = "failures"
@@ -45,7 +47,7 @@ class Job:
     masks: str | None = None
     model: str = "basnet_mini"
     model_content: str = ""
-    image_size: int = 224
+    image_size: int = IMAGE_SIZE
     batch_size: int = 8
     tta: str = "none"
     precision: str = "float32"

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,13 @@ def few(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def finished(few):
+    """What a whole run leaves, for a test to change."""
+    yield shutil.copytree(few / "whole", few / "finished")
+    shutil.rmtree(few / "finished")
+
+
 def kill_after(process, output, rows):
     """Kills a run once its journal holds so many rows; whether it still ran."""
     while journaled(output) < rows and process.poll() is None:
@@ -138,8 +146,8 @@ def test_a_killed_run_that_is_resumed_leaves_what_a_whole_one_leaves(few):
 
 
 @pytest.mark.slow
-def test_what_changed_is_done_again_and_the_rest_is_kept(few):
-    output = few / "killed"
+def test_what_changed_is_done_again_and_the_rest_is_kept(few, finished):
+    output = finished
     before, rows = files(output), journaled(output)
     journal = list((output / "journal").glob("*.jsonl"))
     photo = few / "in" / "7.jpg"
@@ -148,7 +156,7 @@ def test_what_changed_is_done_again_and_the_rest_is_kept(few):
         photo.write_bytes((few / "in" / "8.jpg").read_bytes())
         added.write_bytes(old)
         (output / "masks" / "9.png").unlink()
-        status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
+        status, _, err = run(*FLAGS, "--output=finished", "--resume", cwd=few)
     finally:
         photo.write_bytes(old)
         added.unlink()
@@ -166,21 +174,21 @@ def test_what_changed_is_done_again_and_the_rest_is_kept(few):
     assert with_rows and len(with_rows) < len(new)
     for path in with_rows:
         path.unlink()
-    status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
+    status, _, err = run(*FLAGS, "--output=finished", "--resume", cwd=few)
     assert status == 0 and files(output) == before, err
 
 
 @pytest.mark.slow
-def test_another_threshold_makes_all_stale_and_says_so(few):
-    again = (*FLAGS, "--output=killed", "--resume", "--threshold=0.5")
+def test_another_threshold_makes_all_stale_and_says_so(few, finished):
+    again = (*FLAGS, "--output=finished", "--resume", "--threshold=0.5")
     status, out, _ = run(*again, "--plan", cwd=few)
     assert status == 0 and "150 finished images are stale" in out
     assert "threshold was None, is 0.5" in out
     status, out, err = run(*again, cwd=few)
     assert status == 0 and "threshold was None, is 0.5: what was finished is done again" in err
     assert out.startswith("151 images, 1 failures")
-    assert Image.open(few / "killed" / "masks" / "1.png").mode == "1"
-    assert journaled(few / "killed") == 150
+    assert Image.open(finished / "masks" / "1.png").mode == "1"
+    assert journaled(finished) == 150
 
 
 def test_a_folder_without_a_journal_is_not_resumed(few):

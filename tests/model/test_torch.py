@@ -21,4 +21,6 @@ def test_training_is_keras_own_on_pytorch():
         capture_output=True,
         text=True,
     )
-    assert " 3 passed" in outcome.stdout.replace("\n", " "), outcome.stdout
+    assert outcome.returncode == 0 and " 3 passed" in outcome.stdout.replace("\n", " "), (
+        outcome.stdout
+    )

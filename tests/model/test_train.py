@@ -186,17 +186,25 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
     assert "held out; from step 0" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("preset", ["resnet18", "basnet_resnet18"])
-def test_presets_of_keras_cv_are_trained_on_any_crop(folder, tmp_path, monkeypatch, preset):
-    """The one names a backbone only, the other is for images of 288²."""
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "resnet18",
+        pytest.param("basnet_resnet18", marks=pytest.mark.slow),
+        pytest.param("basnet_paper", marks=pytest.mark.slow),
+    ],
+)
+def test_residual_presets_are_trained_on_any_crop(folder, tmp_path, monkeypatch, preset):
+    """One names a backbone only, one is for images of 288², one has a stem of its own."""
     given = []
     monkeypatch.setattr(training, "train", lambda *args, **kwargs: given.append((args, kwargs)))
     command.main(["--data", str(folder), "--output", str(tmp_path), "--model", preset])
     (((model, *_), kwargs),) = given
     encoder = {layer.name for layer in kwargs["encoder"] if layer.weights}
-    # Its stem is not part of the network.
+    # The stem of KerasCV's is not part of the network.
     parts = {layer.name for layer in model.backbone.layers if layer.weights}
     assert encoder == {name for name in parts if not name.startswith("resnet_stem")}
+    assert any("stem" in name for name in encoder) == (preset == "basnet_paper")
     assert len(encoder) > 30
     assert model.input_shape == (None, None, None, 3)
     assert {output.shape for output in model.outputs} == {(None, None, None, 1)}
@@ -213,7 +221,8 @@ def test_presets_of_keras_cv_are_trained_on_any_crop(folder, tmp_path, monkeypat
             "No such file or directory: 'nowhere.pth'",
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra torch"),
         ),
-        ("FOLDER --encoder_rate 0", "0 would hold random numbers back; give --encoder"),
+        ("FOLDER --encoder_rate 0", "has learned something; give --weights or --encoder\n"),
+        ("FOLDER --encoder_rate 0 --model basnet_paper", "has learned something; give --weights\n"),
         ("FOLDER --encoder_rate 2", "encoder_rate must be in [0, 1], got 2.0"),
         (
             "FOLDER --encoder weights.pth --model basnet_paper",
@@ -238,6 +247,16 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path, monkeypatch, capsys):
         command.main(["--data", str(folder), "--output", str(tmp_path)])
     assert status.value.code == 130
     assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(pairs, tmp_path):
+    output = tmp_path / "run"
+    for size in (0, 100):
+        with pytest.raises(ValueError, match=f"validation_size .* multiple of 32, got {size}"):
+            train(toy(), pairs, TrainConfig(**SMALL), output, validation_size=size)
+    with pytest.raises(ValueError, match="encoder_rate is 0.1, but there is no encoder"):
+        train(toy(), pairs, TrainConfig(**SMALL, encoder_rate=0.1), output)
+    assert not output.exists()
 
 
 @pytest.mark.parametrize(
