@@ -92,8 +92,8 @@ def photos():
 # off depends on how sure the weights are of it.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    # On a processor without either, 0.0037 and 0.0030, 0.0008 and 0.0009.
-    [("bfloat16", 0.005, 0.005), pytest.param("float16", 0.001, 0.0012, marks=pytest.mark.slow)],
+    # On a processor without either, 0.0042 and 0.0042, 0.0006 and 0.0006.
+    [("bfloat16", 0.006, 0.006), pytest.param("float16", 0.001, 0.0012, marks=pytest.mark.slow)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
     exact = Segmenter(mini, 224, 11)(photos)
