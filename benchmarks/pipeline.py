@@ -30,7 +30,7 @@ FULL = "basnet_paper"
 # Side of the images: the command's default, and what the paper's network was trained at.
 _SIDES = {FULL: 256}
 _USUAL_SIDE = Job.image_size
-_BATCH = 8
+_BATCH = Job.batch_size
 
 
 def measure(

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The stem of KerasCV's backbones is not part of BASNet.
         pretrained = [layer for layer in model.layers if layer in model.backbone.layers]
         if share < 1:
-            # Its normalisation was learned from large batches; those of 16 crops would disturb it.
+            # Small batches would disturb normalisation that was learned from large ones.
             for layer in pretrained:
                 layer.trainable = share > 0 and not isinstance(layer, BatchNormalization)
         train(

@@ -79,6 +79,7 @@ NARROW = {"preset": "resnet18", "stackwise_filters": (8, 16, 32, 64)}
     [
         ("basnet_mini", {}),
         ("basnet_paper", NARROW),
+        # KerasCV's cannot be narrow, which takes long; the others differ by the number of blocks.
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (

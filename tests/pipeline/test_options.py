@@ -7,7 +7,6 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from pipeline.flags import help_text
 from pipeline.options import UsageError, parse
 
 
@@ -62,12 +61,3 @@ def test_values_of_the_wrong_kind_are_refused_briefly(argv, capsys):
     message = refused(*argv)
     assert argv[0].split("=")[0] in message and len(message) < 200
     assert capsys.readouterr().err == ""
-
-
-def test_help_names_every_flag_of_the_command_and_none_of_beams():
-    text = help_text()
-    for name in ("input", "input_format", "truth", "masks", "output", "overwrite", "model"):
-        assert f"--{name} " in text
-    for name in ("image_size", "batch_size", "tta", "precision", "threshold", "max_failure_rate"):
-        assert f"--{name} " in text
-    assert "--dataflow_endpoint" not in text
