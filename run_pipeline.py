@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from pipeline.flags import help_text
+from pipeline.command.flags import help_text
 
 
 def main(argv: Sequence[str]) -> int:
@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
 
     # Not above: to import Beam takes ten times as long as all of --help.
-    from pipeline.command import annotate
+    from pipeline.command.run import annotate
 
     return annotate(argv)
 

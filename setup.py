@@ -4,7 +4,7 @@ A lower bound is the oldest release that the tests were run with, an upper one t
 break what is used of it.
 """
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="basnet-annotator",
@@ -12,7 +12,7 @@ setup(
     description="Batch annotation of salient objects: Apache Beam and Keras BASNet",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=["model", "pipeline"],
+    packages=find_packages(include=["model*", "pipeline*"]),
     package_data={"model": ["weights/*"], "pipeline": ["sample/*"]},
     install_requires=[
         # The pipeline, on every runner.

@@ -16,7 +16,7 @@ from statistics import median
 
 from benchmarks.jobs import ROOT, SCRIPT, run
 from benchmarks.measure import Measured, alternate, parser, publish
-from pipeline.job import Job
+from pipeline.job_settings import Job
 
 MODULE = "benchmarks.first_mask"
 

@@ -22,8 +22,8 @@ import tensorflow as tf
 from benchmarks import networks
 from benchmarks.measure import Goal, Measured, alternate, parser, publish, timed
 from benchmarks.photos import source_photos
-from model.load import load_model
-from model.segmenter import Segmenter
+from model.inference.load import load_model
+from model.inference.segmenter import Segmenter
 
 MODULE = "benchmarks.network"
 CASES = ("keras_hub", "paper", "mini")

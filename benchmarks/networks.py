@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.basnet import BASNet
-from model.published import from_keras_hub, from_paper
+from model.networks.basnet import BASNet
+from model.published.assign import from_keras_hub, from_paper
 
 # Images in, maps (N, S, S) of the first output out.
 Network = Callable[[np.ndarray], np.ndarray]

@@ -21,9 +21,9 @@ from benchmarks.jobs import annotate, reported_seconds
 from benchmarks.measure import CORES, Goal, Measured, alternate, parser, publish, timed
 from benchmarks.networks import paper_network
 from benchmarks.photos import make_photos
-from model.load import load_model
-from model.segmenter import Segmenter
-from pipeline.job import Job
+from model.inference.load import load_model
+from model.inference.segmenter import Segmenter
+from pipeline.job_settings import Job
 
 MODULE = "benchmarks.pipeline"
 FULL = "basnet_paper"

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.data import Pair, find_pairs, split_pairs
-from pipeline.job import Job
+from model.training.data import Pair, find_pairs, split_pairs
+from pipeline.job_settings import Job
 
 ROOT = Path(__file__).parents[1]
 FIGURES = {

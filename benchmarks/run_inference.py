@@ -19,8 +19,8 @@ from PIL import Image
 from benchmarks.jobs import Usage, annotate, run
 from benchmarks.measure import Goal, Measured, alternate, parser, publish
 from benchmarks.photos import make_photos
-from model.load import load_model
-from pipeline.job import Job
+from model.inference.load import load_model
+from pipeline.job_settings import Job
 
 MODULE = "benchmarks.run_inference"
 PRECISIONS = ("float32", "bfloat16")

@@ -17,10 +17,10 @@ from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult, R
 from apache_beam.ml.inference.tensorflow_inference import TFModelHandlerNumpy
 from apache_beam.options.pipeline_options import PipelineOptions
 
-import model.basnet  # noqa: F401  Tells Keras the class that the file holds.
-from pipeline.decode import decode_image
-from pipeline.job import Job
-from pipeline.write import encode_mask, full_size_mask
+import model.networks.basnet  # noqa: F401  Tells Keras the class that the file holds.
+from pipeline.images.photo import decode_image
+from pipeline.job_settings import Job
+from pipeline.stages.write import encode_mask, full_size_mask
 
 
 def first_outputs(network, batch, inference_args, model_id) -> Iterator[PredictionResult]:

@@ -26,9 +26,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from model.basnet import BASNet
-from model.published import from_keras_cv, from_keras_hub, from_paper, keras_cv_classes
-from model.readers import read_keras_cv, read_keras_hub, read_paper
+from model.networks.basnet import BASNet
+from model.published.assign import from_keras_cv, from_keras_hub, from_paper, keras_cv_classes
+from model.published.read import read_keras_cv, read_keras_hub, read_paper
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)

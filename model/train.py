@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.data import find_pairs, split_pairs
+from model.inference.tensorflow_notices import without_notices
 from model.presets import IMAGE_SIZE, PRESETS
-from model.quiet import without_notices
+from model.training.data import find_pairs, split_pairs
 
 if TYPE_CHECKING:
-    from model.training import TrainConfig
+    from model.training.loop import TrainConfig
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         import keras
         from keras.layers import BatchNormalization
 
-        from model.basnet import BASNet
-        from model.published import give_lite0
-        from model.readers import read_paper
-        from model.training import TrainConfig, train
+        from model.networks.basnet import BASNet
+        from model.published.assign import give_lite0
+        from model.published.read import read_paper
+        from model.training.loop import TrainConfig, train
 
         # The backend looks for devices, and says what it finds, when it is first used.
         keras.ops.zeros(1)

@@ -6,14 +6,14 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsSingleton
 
-from pipeline.decode import DecodeImages
-from pipeline.job import FAILURES, METRICS, Job
-from pipeline.journal import KeepRows, ReadJournal, WriteJournal
-from pipeline.read import ReadImages, ReadPairs
+from pipeline.images.photo import DecodeImages
+from pipeline.job_settings import FAILURES, METRICS, Job
 from pipeline.records import Failure
-from pipeline.score import MergeRows, ScoreMasks
-from pipeline.segment import SegmentImages, network_of
-from pipeline.write import WriteLines, WriteMasks, write_summary
+from pipeline.stages.journal import KeepRows, ReadJournal, WriteJournal
+from pipeline.stages.read import ReadImages, ReadPairs
+from pipeline.stages.score import MergeRows, ScoreMasks
+from pipeline.stages.segment import SegmentImages, network_of
+from pipeline.stages.write import WriteLines, WriteMasks, write_summary
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:

@@ -8,7 +8,7 @@ from keras import layers
 from benchmarks.measure import read
 from benchmarks.network import Case, main, measure, peak_convolution
 from benchmarks.networks import keras_hub_network, operations, randomize
-from model.basnet import BASNet
+from model.networks.basnet import BASNet
 
 
 def test_operations_are_counted_for_the_first_output_alone():

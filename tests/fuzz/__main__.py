@@ -29,11 +29,11 @@ with atheris.instrument_imports(include=["PIL", "pipeline"]):
         WebPImagePlugin,  # noqa: F401
     )
 
-    from pipeline import open_image
-    from pipeline.decode import decode_image
-    from pipeline.decode_mask import decode_mask, decode_truth
+    from pipeline.images import open_safely as open_image
+    from pipeline.images.photo import decode_image
+    from pipeline.images.truth import decode_mask, decode_truth
     from pipeline.records import BadImage
-    from pipeline.tfrecord import Features, parse, read_records
+    from pipeline.storage.tfrecord import Features, parse, read_records
 
 from tests.hostile.images import hostile_images
 from tests.hostile.shards import hostile_shards, masked_crc

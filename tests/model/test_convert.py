@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.basnet import OUTPUT_NAMES
 from model.convert import IMAGENET_DEVIATION, IMAGENET_MEAN, _write, main
-from model.readers import read_paper, scaling_of
+from model.networks.basnet import OUTPUT_NAMES
+from model.published.read import read_paper, scaling_of
 from tests.published import DATA, layout, write_keras_cv, write_paper
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.published import from_keras_cv, from_paper
+from model.published.assign import from_keras_cv, from_paper
 from tests.published import DATA, keras_cv_weights, paper_state
 
 

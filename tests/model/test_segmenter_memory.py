@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.segmenter import Segmenter, _Graph, out_of_memory
+from model.inference.segmenter import Segmenter, _Graph, out_of_memory
 from tests.model.toy import toy
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ OUT_OF_MEMORY = """
 import resource
 import keras, numpy as np
 from pathlib import Path
-from model.segmenter import Segmenter
+from model.inference.segmenter import Segmenter
 
 image = keras.Input((64, 64, 3))
 x = keras.layers.UpSampling2D(45)(keras.layers.Rescaling(1 / 255)(image))  # 95 MiB an image

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model import training
-from model.basnet import BASNet
-from model.checkpoint import save_float16
-from model.training import TrainConfig, train
+from model.networks.basnet import BASNet
+from model.training import loop as training
+from model.training.checkpoint import save_float16
+from model.training.loop import TrainConfig, train
 from tests.model.toy import toy
 
 # Keras' own conversion of TensorFlow variables to NumPy 2 arrays.

@@ -14,12 +14,12 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
 
-from model.basnet import BASNet
+from model.metrics.pair import compare, describe_mask
+from model.networks.basnet import BASNet
 from pipeline.build import build
-from pipeline.decode_mask import decode_mask
-from pipeline.job import Job
-from pipeline.journal import start
-from pipeline.metrics import compare, describe_mask
+from pipeline.images.truth import decode_mask
+from pipeline.job_settings import Job
+from pipeline.stages.journal import start
 
 SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
 SIZE, BATCH = 64, 4

@@ -1,0 +1,110 @@
+"""Networks from presets and files, without running code that a file may hold."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+
+from model.networks.basnet import BASNet
+from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
+
+# Whose network a weights file is of, by how many numbers it holds: to build each and see whether
+# they fit takes many seconds.
+_PRESET_OF = {
+    4_741_128: "basnet_mini",
+    87_104_904: "basnet_paper",
+    98_780_872: "basnet_resnet18",
+    108_896_456: "basnet_resnet34",
+}
+
+
+def load_model(name: str) -> keras.Model:
+    """Loads a preset with weights or a local file, without running code from the file.
+
+    Args:
+        name: A preset, a ``.keras`` file, or a ``.weights.h5`` file of one of the presets'
+            networks.
+
+    Raises:
+        ValueError: There is no such preset or file, or it holds no such network; the message is
+            one line.
+        OSError: The file may not be read.
+    """
+    if name in PRESETS:
+        return BASNet.from_preset(name, load_weights=True)
+    if not name.endswith((MODEL_SUFFIX, WEIGHTS_SUFFIX)):
+        raise ValueError(
+            f"{name!r} is neither a preset ({', '.join(BASNet.presets_with_weights)}) "
+            f"nor a {MODEL_SUFFIX} or {WEIGHTS_SUFFIX} file"
+        )
+    if not Path(name).is_file():
+        raise ValueError(f"there is no file {name!r}")
+    return _load_whole(name) if name.endswith(MODEL_SUFFIX) else _load_weights(name)
+
+
+def _load_whole(path: str) -> keras.Model:
+    # Of a file that is no archive, Keras says that it is not there.
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(
+                f"it is no {MODEL_SUFFIX} file, or only a part of one; save the model again, or "
+                "copy the file again"
+            )
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Whatever damaged or hostile files lead Keras to.
+        raise ValueError(
+            f"Keras does not load it: {one_line(error)}; an undamaged file of a model made of "
+            "Keras' own layers, or of a BASNet, would do"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"it holds a {type(model).__name__}; a model would do")
+    return model
+
+
+def _load_weights(path: str) -> keras.Model:
+    try:
+        preset = _PRESET_OF.get(count_numbers(path))
+        if preset is not None:
+            model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
+            with warnings.catch_warnings():
+                # Keras only warns of layers that the file lacks, and leaves them random.
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(path)
+            return model
+    except (ValueError, UserWarning):
+        pass  # The layers are others.
+    except Exception as error:  # Whatever damaged bytes lead h5py and Keras to.
+        raise ValueError(
+            f"it cannot be read: {one_line(error)}; save or copy the weights again"
+        ) from error
+    raise ValueError(
+        "its weights fit none of the presets' networks; "
+        f"those of another are saved with it, as a {MODEL_SUFFIX} file"
+    )
+
+
+def count_numbers(path: str | Path) -> int:
+    """How many numbers a weights file holds, those of an optimizer apart."""
+    sizes = [0]
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
+            sizes.append(item.size)
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    return sum(sizes)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what went wrong first; Keras wraps it, and prints whole configurations."""
+    while error.__context__ is not None:
+        error = error.__context__
+    lines = str(error).splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[0], 200, placeholder=" ...")

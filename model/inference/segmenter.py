@@ -1,0 +1,218 @@
+"""Pixels in, probability maps out: a network as the pipeline uses it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+
+import keras
+import numpy as np
+
+from model.inference.batch_norm_folding import folded
+from model.inference.load import one_line
+from model.networks.basnet import STRIDE
+from model.precision import dtype_of
+
+TTA = ("none", "flip")
+
+# An interpolation between probabilities may leave [0, 1] by so little that no mask shows it.
+ROUNDING = 1e-3
+
+
+class Segmenter:
+    """A network at a fixed image size and batch size, of which only the first output is computed.
+
+    It has weights of its own, with batch normalisation folded into its convolutions. Threads may
+    share it.
+
+    Args:
+        model: A network from pixels in [0, 255], (N, H, W, 3), whose first output is a
+            probability map (N, H, W, 1). Outputs in a dict are in the order of the dict.
+            It is not changed, and not kept.
+        image_size: Side S of the images, in pixels.
+        batch_size: Number of images that the network runs on at once; fewer are padded, so that
+            an image's map does not depend on how many came with it.
+        tta: Test-time augmentation, one of `TTA`. ``"flip"``: a map is the mean of the image's
+            and of the mirrored image's, mirrored back, for twice the time.
+        precision: What the network computes in, one of ``model.precision.PRECISIONS``. Its maps
+            are float32 always.
+
+    Raises:
+        ValueError: The network does not take such images, or its first output is no such map, or
+            there is no such augmentation or precision.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        image_size: int,
+        batch_size: int,
+        tta: str = "none",
+        precision: str = "float32",
+    ):
+        if tta not in TTA:
+            raise ValueError(f"tta must be one of {', '.join(TTA)}; got {tta!r}")
+        dtype = dtype_of(precision)
+        # Without a graph a model has no such attribute.
+        if getattr(model, "inputs", None) is None:
+            raise ValueError(
+                f"the model, a {type(model).__name__}, has no fixed graph of layers from an input "
+                "to outputs; a functional model, or a Sequential with an Input, would do"
+            )
+        size = (image_size, image_size, 3)
+        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+        if len(shapes) != 1 or not _fits(shapes[0], size):
+            raise ValueError(
+                f"the model takes {', '.join(map(str, shapes))}; images are {size}{_hint(shapes)}"
+            )
+        output = _first(model)
+        if not _fits(output.shape[1:], (image_size, image_size, 1)):
+            raise ValueError(
+                f"the model's first output is {tuple(output.shape[1:])}; "
+                f"a map would be {(image_size, image_size, 1)}"
+            )
+        self.image_size = image_size
+        self.tta = tta
+        self._lock = threading.Lock()
+        try:
+            network = folded(keras.Model(model.inputs, output), (None, *size), dtype)
+        except Exception as error:
+            # What a network raises depends on its layers.
+            raise ValueError(_failure(size, error)) from error
+        # Replaced as a whole, so that no thread sees a half of it.
+        self._graph = _Graph(network, batch_size)
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images that the network runs on at once."""
+        return self._graph.batch_size
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Segments images, ``batch_size`` at once; half as many from then on if memory is short.
+
+        Args:
+            images: uint8 (N, S, S, 3), RGB, N at least 1.
+
+        Returns:
+            float32 (N, S, S) in [0, 1].
+        """
+        while True:
+            graph = self._graph
+            try:
+                return self._segment(images, graph)
+            except Exception as error:
+                if not (out_of_memory(error) and self._halve(graph)):
+                    raise
+
+    def _segment(self, images: np.ndarray, graph: _Graph) -> np.ndarray:
+        maps = []
+        for start in range(0, len(images), graph.batch_size):
+            some = images[start : start + graph.batch_size]
+            batch = np.zeros((graph.batch_size, *images.shape[1:]), np.uint8)
+            batch[: len(some)] = some
+            found = graph.maps(batch)
+            if self.tta == "flip":
+                # A second run, as one of twice as many images would need twice the memory; of a
+                # copy, as not every backend takes an array that runs backwards.
+                mirrored = graph.maps(np.ascontiguousarray(batch[:, :, ::-1]))
+                found = (found + mirrored[:, :, ::-1]) / 2
+            maps.append(found[: len(some)])
+        return np.concatenate(maps)
+
+    def _halve(self, tried: _Graph) -> bool:
+        """Whether fewer images at once are left to be tried, maybe as another thread has seen."""
+        with self._lock:
+            if self._graph is tried and tried.batch_size > 1:
+                self._graph = _Graph(tried.network, tried.batch_size // 2)
+                logging.warning("out of memory, %d images at once from now on", self.batch_size)
+            return self._graph is not tried
+
+    def probe(self) -> None:
+        """Runs the network on one batch, to see that its maps are maps.
+
+        Raises:
+            ValueError: It fails, or a map has another size than the image, or holds values that
+                are not finite or not in [0, 1].
+        """
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 256, (1, self.image_size, self.image_size, 3), dtype=np.uint8)
+        # Black to white on the left, so that it is not noise alone.
+        half = self.image_size // 2
+        image[:, :, :half] = np.linspace(0, 255, self.image_size)[:, None, None]
+        try:
+            found = self(image)[0]
+        except Exception as error:
+            # What a network raises depends on its layers and on what Keras runs on.
+            raise ValueError(_failure(image.shape[1:], error)) from error
+        if found.shape != image.shape[1:3]:
+            raise ValueError(
+                f"the model's map of an image {image.shape[1:3]} is {found.shape}; "
+                "a map as large as the image would do"
+            )
+        if not np.isfinite(found).all():
+            raise ValueError(
+                "the model's map of a test image holds values that are not finite, "
+                "as after a training that diverged; probabilities from 0 to 1 would do"
+            )
+        low, high = float(found.min()), float(found.max())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise ValueError(
+                f"the model's map of a test image has values from {low:.4g} to {high:.4g}, "
+                "probabilities are from 0 to 1; if these are logits, add a sigmoid"
+            )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether that is why a network failed, so that fewer images at once may do."""
+    if isinstance(error, MemoryError):
+        return True
+    # If it is not loaded, it has raised nothing.
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+
+
+class _Graph:
+    """A network's graph for batches of one size."""
+
+    def __init__(self, network: keras.Model, batch_size: int):
+        self.batch_size = batch_size
+        # Of the same layers and weights, but with a compiled function of its own: one that has
+        # seen batches of two sizes is compiled for any.
+        self.network = keras.Model(network.inputs, network.outputs[0])
+        if keras.backend.backend() == "tensorflow":
+            # Keras compiles by XLA unless told not to; on processors that takes 1.6 times as long
+            # in float32 and 4 times in bfloat16.
+            self.network.jit_compile = False
+
+    def maps(self, batch: np.ndarray) -> np.ndarray:
+        # Cast to float32 inside the graph, which is made once: batches are of one shape and type.
+        maps = self.network.predict_on_batch(batch)
+        return np.asarray(maps, np.float32)[..., 0]
+
+
+def _first(model: keras.Model):
+    # A dict's outputs are sorted by name in model.outputs; a Sequential has no model.output.
+    output = model.outputs if isinstance(model, keras.Sequential) else model.output
+    while isinstance(output, dict | list | tuple):
+        output = next(iter(output.values() if isinstance(output, dict) else output))
+    return output
+
+
+def _failure(size: tuple[int, ...], error: Exception) -> str:
+    return f"the model fails on an image {size}: {one_line(error)}; another image_size may do"
+
+
+def _hint(shapes: list[tuple[int | None, ...]]) -> str:
+    match shapes:
+        case [(int(height), int(width), 3)] if height == width and height % STRIDE == 0:
+            return f"; an image_size of {height} would do"
+        case [_, _, *_]:
+            return "; a model of one input would do"
+    return ""
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        side in (None, want) for side, want in zip(shape, wanted, strict=True)
+    )

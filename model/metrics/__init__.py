@@ -1,0 +1,1 @@
+"""Figures of one mask, of a mask beside its ground truth, and of a data set."""

@@ -1,0 +1,257 @@
+"""The metrics of one image pair: a predicted saliency map and its ground-truth mask.
+
+Throughout, ``prediction`` is uint8 of shape (H, W), probability x 255, used as it is and never
+stretched to its own minimum and maximum; ``truth`` is bool of shape (H, W). A binary mask is
+``prediction >= 128``, that is a probability of at least 0.5. Metrics lie in [0, 1] (the E-measure,
+which divides by N - 1, may pass 1 by 1 / (N - 1)); higher is better except for ``mae``. ``None``
+stands for a value that is not defined.
+
+Metrics that depend only on how many pixels have which value are exact integer arithmetic on one
+joint histogram; those that depend on where the pixels are live in `spatial_metrics`.
+"""
+
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from model.metrics.spatial import boundary_iou, bounding_box, relaxed_boundary_f, weighted_f
+
+FOREGROUND_LEVEL = 128  # the first uint8 level of a probability of at least 0.5
+F_BETA_SQUARED = 0.3
+
+# MATLAB's eps, which the published implementations add to denominators.
+_EPSILON = sys.float_info.epsilon
+_LEVELS = np.arange(256)
+_POWERS = np.stack([_LEVELS**0, _LEVELS, _LEVELS**2], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` measured on one image.
+
+    Attributes:
+        values: metric name to value, in a fixed order; `None` where a metric is not defined.
+        f_curve: float64 (256,), the F-measure of the mask ``prediction >= t`` at index t.
+        e_curve: float64 (256,), the E-measure of that mask.
+    """
+
+    values: dict[str, float | None]
+    f_curve: np.ndarray
+    e_curve: np.ndarray
+
+
+def describe_mask(prediction: np.ndarray) -> dict:
+    """Describes a predicted map without any ground truth.
+
+    Args:
+        prediction: uint8 (H, W), probability x 255.
+
+    Returns:
+        A JSON-ready dict: ``foreground_fraction`` (share of pixels of at least 0.5),
+        ``mean_confidence`` (mean of max(p, 1 - p), in [0.5, 1]), ``uncertain_fraction`` (share
+        with 0.1 <= p <= 0.9), ``components`` (8-connected foreground components),
+        ``bounding_box`` (``[x, y, width, height]`` of the foreground, or `None`),
+        ``touches_border`` and ``empty``.
+    """
+    mask = prediction >= FOREGROUND_LEVEL
+    size, foreground = prediction.size, int(np.count_nonzero(mask))
+    # Counted in passes over bytes: a histogram would make eight bytes of each first.
+    certain = np.maximum(prediction, 255 - prediction)
+    box, touches_border, components = None, False, 0
+    if foreground:
+        rows, columns = bounding_box(mask)
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        box = [columns.start, rows.start, width, height]
+        first, last = (rows.start, columns.start), (rows.stop, columns.stop)
+        touches_border = 0 in first or bool(np.any(np.equal(last, mask.shape)))
+        components = int(ndimage.label(mask[rows, columns], structure=np.ones((3, 3)))[1])
+    return {
+        "foreground_fraction": foreground / size,
+        "mean_confidence": int(certain.sum(dtype=np.int64)) / (255 * size),
+        # 0.1 to 0.9 of 255 is 25.5 to 229.5.
+        "uncertain_fraction": int(np.count_nonzero(certain < 230)) / size,
+        "components": components,
+        "bounding_box": box,
+        "touches_border": touches_border,
+        "empty": foreground == 0,
+    }
+
+
+def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
+    """Measures a predicted map against its ground truth.
+
+    The adaptive values are those at twice the map's mean, at most 1 (Achanta et al., CVPR 2009).
+
+    Args:
+        prediction: uint8 (H, W), probability x 255.
+        truth: bool (H, W), `True` on the salient object.
+
+    Returns:
+        The metrics by name and the two curves over the 256 thresholds.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if prediction.shape != truth.shape:
+        raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
+    quadrants = _quadrant_histograms(prediction, truth)
+    background, foreground = quadrants.sum(axis=(0, 1))
+    size, positives = truth.size, int(foreground.sum())
+
+    # Pixels at or above each level: true positives, and all that are predicted.
+    hits = foreground[::-1].cumsum()[::-1]
+    predicted = hits + background[::-1].cumsum()[::-1]
+    f_curve = _f_measure(hits, predicted, positives)
+    e_curve = _e_measure(hits, predicted, positives, size)
+
+    total = int((foreground + background) @ _LEVELS)
+    adaptive = -(-min(2 * total, 255 * size) // size)  # rounded up: p >= threshold on integers
+    error = int(foreground @ (255 - _LEVELS)) + int(background @ _LEVELS)
+    intersection, area = int(hits[FOREGROUND_LEVEL]), int(predicted[FOREGROUND_LEVEL])
+    union = area + positives - intersection
+    mask = prediction >= FOREGROUND_LEVEL
+    values = {
+        "mae": error / (255 * size),
+        "s_measure": _s_measure(quadrants),
+        "weighted_f": weighted_f(prediction, truth),
+        "f_adaptive": float(f_curve[adaptive]),
+        "f_mean": float(f_curve.mean()),
+        "f_max": float(f_curve.max()),
+        "e_adaptive": float(e_curve[adaptive]),
+        "e_mean": float(e_curve.mean()),
+        "e_max": float(e_curve.max()),
+        "iou": intersection / union if union else None,
+        "dice": 2 * intersection / (area + positives) if union else None,
+        "boundary_iou": boundary_iou(mask, truth),
+        "relaxed_boundary_f": relaxed_boundary_f(mask, truth),
+    }
+    return Comparison(values, f_curve, e_curve)
+
+
+def _quadrant_histograms(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Counts pixels by quadrant around the truth's centroid, by truth and by level.
+
+    The centroid, rounded half to even, belongs to the upper left quadrant, as in the MATLAB code
+    of the S-measure's authors; a quadrant may be empty.
+
+    Returns:
+        int64 (2, 2, 2, 256): lower half, right half, truth, level.
+    """
+    per_row, per_column = np.count_nonzero(truth, axis=1), np.count_nonzero(truth, axis=0)
+    positives = max(int(per_row.sum()), 1)
+    y = round(int(per_row @ np.arange(per_row.size)) / positives) + 1
+    x = round(int(per_column @ np.arange(per_column.size)) / positives) + 1
+    joint = prediction + (truth.astype(np.uint16) << 8)
+    counts = [
+        np.bincount(joint[rows, columns].ravel(), minlength=512)
+        for rows in (slice(y), slice(y, None))
+        for columns in (slice(x), slice(x, None))
+    ]
+    return np.reshape(counts, (2, 2, 2, 256))
+
+
+def _f_measure(hits: np.ndarray, predicted: np.ndarray, positives: int) -> np.ndarray:
+    """F-measure with beta^2 = 0.3 (Achanta et al., CVPR 2009), written in counts.
+
+    (1 + b) P R / (b P + R) with P = hits / predicted and R = hits / positives; 0 without a hit.
+
+    Args:
+        hits: int (256,), true positives.
+        predicted: int (256,), predicted pixels.
+        positives: foreground pixels of the truth.
+
+    Returns:
+        float64 (256,).
+    """
+    weighted = F_BETA_SQUARED * positives + predicted
+    return (1 + F_BETA_SQUARED) * hits / np.maximum(weighted, F_BETA_SQUARED)
+
+
+def _e_measure(hits: np.ndarray, predicted: np.ndarray, positives: int, size: int) -> np.ndarray:
+    """Enhanced-alignment measure of binary masks (Fan et al., IJCAI 2018).
+
+    With both masks binary the alignment takes one value in each of the four cells of their
+    confusion matrix, so the sum over pixels is a sum over cells. An empty or full truth scores the
+    share of pixels that agree with it.
+
+    Args:
+        hits: int (256,), true positives.
+        predicted: int (256,), predicted pixels.
+        positives: foreground pixels of the truth.
+        size: pixels of the image.
+
+    Returns:
+        float64 (256,); divided by N - 1 as published, by 1 for a one-pixel image.
+    """
+    if positives == 0:
+        aligned = size - predicted
+    elif positives == size:
+        aligned = predicted
+    else:
+        p, t = predicted / size, positives / size
+        cells = (
+            (hits, 1 - p, 1 - t),
+            (predicted - hits, 1 - p, -t),
+            (positives - hits, -p, 1 - t),
+            (size - predicted - positives + hits, -p, -t),
+        )
+        aligned = sum(
+            count * (2 * a * b / (a * a + b * b + _EPSILON) + 1) ** 2 / 4 for count, a, b in cells
+        )
+    return aligned / max(size - 1, 1)
+
+
+def _s_measure(quadrants: np.ndarray) -> float:
+    """Structure measure with alpha = 0.5 (Fan et al., ICCV 2017).
+
+    The mean of an object score, from the mean and spread of the map on the truth's foreground and
+    background, and a region score, the SSIM of the four quadrants around the truth's centroid
+    weighted by their area. An empty or full truth scores the map's mean agreement with it.
+
+    Args:
+        quadrants: int64 (2, 2, 2, 256), see `_quadrant_histograms`.
+    """
+    # Python integers: n * sum(v^2) passes 64 bits on large images.
+    moments = (quadrants @ _POWERS).reshape(4, 2, 3).astype(object)
+    (outside, low, low_squares), (inside, high, high_squares) = moments.sum(axis=0)
+    size = inside + outside
+    if inside == 0:
+        return 1 - low / (255 * size)
+    if outside == 0:
+        return high / (255 * size)
+    agreement = _object_score(inside, high, high_squares) * inside
+    # The background is scored on 1 - p, which has another mean and the same spread.
+    inverted_squares = low_squares + 255 * (255 * outside - 2 * low)
+    agreement += _object_score(outside, 255 * outside - low, inverted_squares) * outside
+    similarity = sum(_ssim(*quadrant) * quadrant[:, 0].sum() for quadrant in moments)
+    return max(0.0, 0.5 * (agreement + similarity) / size)
+
+
+def _object_score(count: int, total: int, squares: int) -> float:
+    """Object similarity 2 m / (m^2 + 1 + s) of levels with mean m and sample deviation s."""
+    mean = total / (255 * count)
+    variance = (count * squares - total * total) / (count * max(count - 1, 1))
+    return 2 * mean / (mean * mean + 1 + math.sqrt(variance) / 255)
+
+
+def _ssim(background: np.ndarray, foreground: np.ndarray) -> float:
+    """SSIM of a region, without stabilising constants; 1 where map and truth are both flat.
+
+    Args:
+        background: count, sum and sum of squares of the levels where the truth is 0.
+        foreground: the same where it is 1.
+    """
+    count, total, squares = background + foreground
+    if count == 0:
+        return 0.0
+    positives, inner_total, _ = foreground
+    pairs = count * max(count - 1, 1)
+    x, y = total / (255 * count), positives / count
+    variance_x = (count * squares - total * total) / pairs / 255**2
+    variance_y = positives * (count - positives) / pairs
+    covariance = (count * inner_total - total * positives) / pairs / 255
+    spread = (x * x + y * y) * (variance_x + variance_y)
+    return 4 * x * y * covariance / (spread + _EPSILON) if spread else 1.0

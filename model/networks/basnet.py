@@ -1,0 +1,341 @@
+"""BASNet: a salient object's map from a photo, its boundary included.
+
+Qin et al., "BASNet: Boundary-Aware Salient Object Detection", CVPR 2019, and its extension,
+arXiv:2101.04704. A predict module (a residual encoder, a bridge and a decoder of six stages, with
+a side output each) draws a coarse map; a refine module (a small U-Net) adds a residual to it.
+
+Layout is NHWC. Whose network is built follows from the backbone's style; see ``backbones.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import keras
+from keras import layers
+
+from model.networks.efficientnet import EfficientNetLite0
+from model.networks.resnet import PRESETS as BACKBONES
+from model.networks.resnet import STYLES, BasicBlock, ResNetBackbone, conv_bn_relu
+from model.presets import PRESETS
+
+STRIDE = 32
+OUTPUT_NAMES = ("refined", "side1", "side2", "side3", "side4", "side5", "side6", "bridge")
+
+# Widths of the three convolutions of each decoder stage, stage 6 first, in projection_filters.
+_DECODER_WIDTHS = {
+    "keras_cv": ((8, 8, 8),) * 6,
+    "keras_hub": ((8, 8, 8),) * 6,
+    "paper": ((8, 8, 8), (8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
+}
+_DECODER6_DILATIONS = {"keras_cv": (1, 1, 1), "keras_hub": (1, 1, 1), "paper": (1, 2, 2)}
+
+
+@keras.saving.register_keras_serializable(package="basnet")
+class BASNet(keras.Model):
+    """Boundary-aware segmentation network, as ``keras_cv.models.BASNet`` documents it.
+
+    Maps images (N, H, W, 3) to a list of 8 sigmoid maps (N, H, W, num_classes), float32 in
+    [0, 1]: the refined map, the side outputs of decoder stages 1 to 6, the bridge's.
+
+    Args:
+        backbone: A ``ResNetBackbone`` of four stages, built without ``input_shape``,
+            ``input_tensor`` and ``include_rescaling``, or an ``EfficientNetLite0``.
+        num_classes: Channels of every map.
+        input_shape: Shape of one image, (height, width, 3). Given sides are multiples of 32.
+        input_tensor: Keras tensor to use as the input instead of a new one.
+        include_rescaling: Whether images are divided by 255 first.
+        projection_filters: Width of the stem; the bridge and the decoder are multiples of it.
+        prediction_heads: Seven layers, stage 1 first and the bridge last, that turn a stage's
+            features into a map of the image's size. None: a 3x3 convolution and upsampling.
+        refinement_head: Layer that turns the refine module's features into the residual. None: a
+            3x3 convolution.
+        **kwargs: ``name`` and ``trainable``, as any ``keras.Model`` takes them.
+
+    Raises:
+        ValueError: The backbone is not one that this network can use, or a side of the input is
+            not a multiple of 32; the message names the value and what would do.
+
+    Example:
+        >>> model = BASNet(ResNetBackbone.from_preset("resnet34"), num_classes=1)
+        >>> refined = model(np.ones((1, 288, 288, 3)))[0]
+        >>> model.compile(optimizer="adam", loss=keras.losses.BinaryCrossentropy())
+        >>> model.fit(images, masks)  # one mask for each image, compared with all eight maps
+    """
+
+    def __init__(
+        self,
+        backbone: ResNetBackbone | EfficientNetLite0,
+        num_classes: int,
+        input_shape: Sequence[int | None] = (None, None, 3),
+        input_tensor=None,
+        include_rescaling: bool = False,
+        projection_filters: int = 64,
+        prediction_heads: Sequence[layers.Layer] | None = None,
+        refinement_head: layers.Layer | None = None,
+        **kwargs,
+    ):
+        _check_backbone(backbone, projection_filters)
+        inputs = keras.Input(tuple(input_shape)) if input_tensor is None else input_tensor
+        _check_sides(inputs.shape)
+
+        if prediction_heads is None:
+            prediction_heads = [
+                _head(num_classes, size, f"{name}_head")
+                for name, size in zip(OUTPUT_NAMES[1:], (1, 2, 4, 8, 16, 32, 32), strict=True)
+            ]
+        if refinement_head is None:
+            refinement_head = _head(num_classes, 1, "refined_head")
+
+        x = layers.Rescaling(1 / 255.0)(inputs) if include_rescaling else inputs
+        features = _predict_module(x, backbone, projection_filters)
+        maps = [head(f) for head, f in zip(prediction_heads, features, strict=True)]
+        refined = _refine_module(maps[0], projection_filters, refinement_head, backbone.style)
+        # Sigmoids in float32 whatever the precision of the network, as KerasCV has them.
+        outputs = [
+            layers.Activation("sigmoid", dtype="float32", name=name)(logits)
+            for name, logits in zip(OUTPUT_NAMES, [refined, *maps], strict=True)
+        ]
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        self.backbone = backbone
+        self.num_classes = num_classes
+        self.include_rescaling = include_rescaling
+        self.projection_filters = projection_filters
+        self.prediction_heads = list(prediction_heads)
+        self.refinement_head = refinement_head
+
+    def call(self, inputs, training=None, mask=None):
+        """Maps images (N, H, W, 3) to 8 maps (N, H, W, num_classes)."""
+        _check_sides(inputs.shape)
+        return super().call(inputs, training=training, mask=mask)
+
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
+        """As ``keras.Model.compile``; metrics that are not one for each output are for all."""
+        if isinstance(metrics, list | tuple) and len(metrics) != len(self.outputs):
+            metrics = [[_fresh(metric) for metric in metrics] for _ in self.outputs]
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Compares one mask with all eight maps, as KerasCV does; a list gives one for each."""
+        return super().compute_loss(
+            x, self._for_each_output(y), y_pred, sample_weight, training=training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Metrics of one mask against all eight maps; a list gives one for each."""
+        return super().compute_metrics(x, self._for_each_output(y), y_pred, sample_weight)
+
+    def _for_each_output(self, y):
+        return y if y is None or isinstance(y, list | tuple | dict) else [y] * len(self.outputs)
+
+    def get_config(self) -> dict:
+        """The arguments that build this network again, ``input_tensor`` apart."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "backbone": serialize(self.backbone),
+            "num_classes": self.num_classes,
+            "input_shape": self.input_shape[1:],
+            "include_rescaling": self.include_rescaling,
+            "projection_filters": self.projection_filters,
+            "prediction_heads": [serialize(head) for head in self.prediction_heads],
+            "refinement_head": serialize(self.refinement_head),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> BASNet:
+        """Builds the network that ``get_config`` described."""
+        deserialize = keras.saving.deserialize_keras_object
+        parts = {
+            "backbone": deserialize(config["backbone"]),
+            "prediction_heads": [deserialize(head) for head in config["prediction_heads"]],
+            "refinement_head": deserialize(config["refinement_head"]),
+        }
+        return cls(**{**config, **parts})
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str,
+        load_weights: bool | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        **kwargs,
+    ) -> BASNet:
+        """Builds a named network.
+
+        Args:
+            preset: A key of ``BASNet.presets``. ``"resnet18"`` and ``"resnet34"`` name the
+                backbone only, so ``num_classes`` has to be given.
+            load_weights: Whether to load the preset's weights. None: if it has any.
+            input_shape: Shape of one image, in place of the preset's.
+            **kwargs: Further arguments of the class, or others in place of the preset's.
+
+        Raises:
+            ValueError: The preset is unknown, or has no weights and ``load_weights`` is true.
+        """
+        if preset not in PRESETS:
+            raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
+        chosen = PRESETS[preset]
+        if load_weights and chosen.weights is None:
+            with_weights = ", ".join(cls.presets_with_weights)
+            raise ValueError(f"preset {preset!r} has no weights; those with are {with_weights}")
+        shape = {} if input_shape is None else {"input_shape": input_shape}
+        kind = ResNetBackbone.from_preset if chosen.backbone else EfficientNetLite0
+        model = cls(backbone=kind(**chosen.backbone), **{**chosen.config, **shape, **kwargs})
+        if chosen.weights is not None and load_weights in (None, True):
+            model.load_weights(chosen.weights)
+        return model
+
+    presets: ClassVar = {name: preset.description for name, preset in PRESETS.items()}
+    presets_with_weights: ClassVar = {n: p.description for n, p in PRESETS.items() if p.weights}
+    presets_without_weights: ClassVar = {
+        n: p.description for n, p in PRESETS.items() if not p.weights
+    }
+    backbone_presets: ClassVar = {n: p.description for n, p in PRESETS.items() if n in BACKBONES}
+
+
+def _fresh(metric):
+    """The metric itself, or, if it would gather values of several outputs, another like it."""
+    is_stateful = isinstance(metric, keras.metrics.Metric)
+    return type(metric).from_config(metric.get_config()) if is_stateful else metric
+
+
+def _predict_module(x, backbone: ResNetBackbone | EfficientNetLite0, filters: int) -> list:
+    """Features of decoder stages 1 to 6 and of the bridge, each half the size of the one before."""
+    style = backbone.style
+    if isinstance(backbone, EfficientNetLite0):
+        skips = _efficient_encoder(x, backbone, filters)
+    else:
+        skips = _residual_encoder(x, backbone, filters)
+
+    x = skips[-1]
+    for number in (1, 2, 3):
+        x = conv_bn_relu(x, filters * 8, style=style, name="bridge", number=number, dilation=2)
+    features = [x]
+
+    for stage, widths in zip((6, 5, 4, 3, 2, 1), _DECODER_WIDTHS[style], strict=True):
+        if stage != 6:
+            x = _upsample(x, 2, f"decoder{stage}_upsample")
+        x = layers.Concatenate(name=f"decoder{stage}_concatenate")([skips[stage - 1], x])
+        dilations = _DECODER6_DILATIONS[style] if stage == 6 else (1, 1, 1)
+        for number, (width, dilation) in enumerate(zip(widths, dilations, strict=True), start=1):
+            x = conv_bn_relu(
+                x,
+                filters * width,
+                style=style,
+                name=f"decoder{stage}",
+                number=number,
+                dilation=dilation,
+            )
+        features.insert(0, x)
+    return features
+
+
+def _residual_encoder(x, backbone: ResNetBackbone, filters: int) -> list:
+    """Features of six stages, each half the size of the one before: the ResNet's, and two more."""
+    style = backbone.style
+    if STYLES[style].own_stem:
+        for layer in backbone.stem:
+            x = layer(x)
+    else:
+        x = layers.Conv2D(filters, 3, padding="same", name="stem_conv")(x)
+        for layer in backbone.stem:
+            layer.trainable = False  # Replaced, so nothing would train it.
+
+    skips = []
+    for stage in backbone.stages:
+        for block in stage[:-1]:
+            x = block(x)
+        x = stage[-1](x, activate=not STYLES[style].linear_stages)
+        skips.append(x)
+    for number in (5, 6):
+        x = layers.MaxPooling2D(2, name=f"encoder{number}_pool")(x)
+        for block in (1, 2, 3):
+            name = f"encoder{number}_block{block}"
+            x = BasicBlock(x.shape[-1], stride=1, project=False, style=style, name=name)(x)
+        skips.append(x)
+    return skips
+
+
+def _efficient_encoder(x, backbone: EfficientNetLite0, filters: int) -> list:
+    """As `_residual_encoder`: a convolution at the image's own size, and the backbone's stages."""
+    skips = [conv_bn_relu(x, filters, style=backbone.style, name="stem")]
+    for step in backbone.stem:
+        x = step(x)
+    for stage in backbone.stages:
+        for block in stage:
+            x = block(x)
+        skips.append(x)
+    return skips
+
+
+def _refine_module(coarse, filters: int, head: layers.Layer, style: str):
+    """The refined logits: ``coarse`` (N, H, W, num_classes) plus the residual of a small U-Net."""
+    x = layers.Conv2D(filters, 3, padding="same", name="refine_stem_conv")(coarse)
+    skips = []
+    for stage in (1, 2, 3, 4):
+        x = conv_bn_relu(x, filters, style=style, name=f"refine_encoder{stage}")
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"refine_encoder{stage}_pool")(x)
+    x = conv_bn_relu(x, filters, style=style, name="refine_bridge")
+    for stage in (4, 3, 2, 1):
+        x = _upsample(x, 2, f"refine_decoder{stage}_upsample")
+        x = layers.Concatenate(name=f"refine_decoder{stage}_concatenate")([skips[stage - 1], x])
+        x = conv_bn_relu(x, filters, style=style, name=f"refine_decoder{stage}")
+    return layers.Add(name="refine_add")([coarse, head(x)])
+
+
+def _upsample(x, size: int, name: str):
+    return layers.UpSampling2D(size, interpolation="bilinear", name=name)(x)
+
+
+def _head(num_classes: int, size: int, name: str) -> keras.Sequential:
+    conv = layers.Conv2D(num_classes, 3, padding="same", name=f"{name}_conv")
+    if size == 1:
+        return keras.Sequential([conv], name=name)
+    upsample = layers.UpSampling2D(size, interpolation="bilinear", name=f"{name}_upsample")
+    return keras.Sequential([conv, upsample], name=name)
+
+
+def _check_backbone(backbone, projection_filters: int) -> None:
+    if isinstance(backbone, EfficientNetLite0):
+        return
+    if not isinstance(backbone, ResNetBackbone):
+        raise ValueError(
+            f"backbone must be a ResNetBackbone, such as ResNetBackbone.from_preset('resnet34'), "
+            f"or an EfficientNetLite0; got {backbone!r}"
+        )
+    if backbone.input_shape != (None, None, None, 3) or backbone.include_rescaling:
+        raise ValueError(
+            "give input_shape, input_tensor and include_rescaling to BASNet, not to its backbone; "
+            f"got a backbone with input shape {backbone.input_shape[1:]} and "
+            f"include_rescaling={backbone.include_rescaling}"
+        )
+    if backbone.stackwise_strides != (1, 2, 2, 2):
+        raise ValueError(
+            "BASNet needs a backbone of four stages with strides (1, 2, 2, 2); "
+            f"got {backbone.stackwise_strides}"
+        )
+    width = backbone.stackwise_filters[0]
+    if projection_filters != width:
+        raise ValueError(
+            f"projection_filters must equal the width of the backbone's first stage, {width}; "
+            f"got {projection_filters}"
+        )
+
+
+def _check_sides(shape) -> None:
+    """Raises a ValueError unless a batch of shape (N, H, W, 3) has known sides of n x 32."""
+    if any(isinstance(side, int) and side % STRIDE for side in shape[1:3]):
+        raise ValueError(
+            f"BASNet needs images whose height and width are multiples of {STRIDE}; "
+            f"got {shape[1]} x {shape[2]}; the nearest that would do is "
+            f"{_nearest(shape[1])} x {_nearest(shape[2])}"
+        )
+
+
+def _nearest(side: int | None) -> int | None:
+    return side and max(STRIDE, round(side / STRIDE) * STRIDE)

@@ -1,0 +1,52 @@
+"""The flags as Beam takes them, beside its own."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.command.flags import add_flags
+
+
+class UsageError(ValueError):
+    """The command cannot be run as it was given."""
+
+
+class AnnotateOptions(PipelineOptions):
+    """The flags of ``run_pipeline.py``; Beam's own pass through beside them."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        add_flags(parser)
+
+
+def parse(argv: Sequence[str]) -> AnnotateOptions:
+    """Reads the flags.
+
+    Raises:
+        UsageError: Neither this command nor Beam knows a flag; the message names the nearest.
+    """
+    parser = _parser()
+    _, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flag = unknown[0].split("=")[0]
+        known = [name for action in parser._actions for name in action.option_strings]
+        near = difflib.get_close_matches(flag, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see --help"
+        raise UsageError(f"unknown argument {unknown[0]!r}{hint}")
+    return PipelineOptions(list(argv)).view_as(AnnotateOptions)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UsageError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    for cls in PipelineOptions.__subclasses__():
+        cls._add_argparse_args(parser)
+    return parser

@@ -1,0 +1,84 @@
+"""What a job would do, in words, before it does it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.job_settings import OUTPUTS, Job
+from pipeline.stages.journal import changes, journal_files, read_rows
+from pipeline.storage.files import literal
+from pipeline.storage.mask_names import claims, own_names, stem
+from pipeline.storage.patterns import find_files, is_shard, place
+
+
+def describe(job: Job, overwrite: bool) -> str:
+    """Lines for people: what is read, by which network, and what happens to the output folder.
+
+    Args:
+        job: A job that was checked.
+        overwrite: Whether what is in the output folder is removed.
+    """
+    lines = _scored(job) if job.masks is not None else [*_inputs(job), _network(job)]
+    lines.append(f"output   {job.output}: {_output(job, overwrite)}")
+    return "\n".join(lines)
+
+
+def _inputs(job: Job) -> list[str]:
+    found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
+    # The first of each, as the job does it.
+    files = dict({place(file[0]): file for file in reversed(found)}.values())
+    images = [path for path in files if not is_shard(path, job.input_format)]
+    keys = [path[len(files[path]) :] for path in images]
+    lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
+    if job.truth is not None:
+        truths = {stem(path[len(folder) :]) for path, folder in find_files(job.truth, "images")}
+        matched = sum(stem(key) in truths for key in keys)
+        lines.append(f"truth    {len(truths)} masks, for {matched} of the image files")
+    counts = Counter(claim for key in keys for claim in claims(key))
+    taken = {claim for claim, count in counts.items() if count > 1}
+    shared = sum(own_names(key, taken, "") != own_names(key, (), "") for key in keys)
+    if shared:
+        lines.append(
+            f"names    {shared} masks cannot have their image's name alone, as others could"
+        )
+    return lines
+
+
+def _scored(job: Job) -> list[str]:
+    masks = {stem(path[len(folder) :]) for path, folder in find_files(job.masks, "images")}
+    truths = {stem(path[len(folder) :]) for path, folder in find_files(job.truth, "images")}
+    return [
+        f"masks    {len(masks)}, of which {len(masks & truths)} have a ground truth; no network"
+    ]
+
+
+def _network(job: Job) -> str:
+    written = "8-bit probabilities"
+    if job.threshold is not None:
+        written = f"binary masks of what reaches {job.threshold:g}"
+    flip = ", flipped too" if job.tta == "flip" else ""
+    return (
+        f"model    {job.model} at {job.image_size} x {job.image_size}{flip}, {job.precision}, "
+        f"batches of {job.batch_size}, to {written}"
+    )
+
+
+def _output(job: Job, overwrite: bool) -> str:
+    if overwrite:
+        return f"removes {_count(job.output)} files of an earlier job, then begins"
+    if not job.resume:
+        return "is empty or new"
+    changed = changes(job)
+    rows = (row for path in journal_files(job.output) for row in read_rows(path))
+    masks = sum(map(bool, {row.mask: row.content for row in rows}.values()))
+    if changed:
+        return f"{masks} finished images are stale and done again: {', '.join(changed)}"
+    return f"goes on; {masks} images are finished, and kept where they have not changed"
+
+
+def _count(output: str) -> int:
+    ours = [literal(FileSystems.join(output, name)) for name in OUTPUTS]
+    patterns = [pattern for path in ours for pattern in (path, f"{path}/**")]
+    return sum(len(found.metadata_list) for found in FileSystems.match(patterns))

@@ -1,0 +1,165 @@
+"""Decoded images to probability maps, in batches, with one copy of the network a process."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.shared import Shared
+
+from model.inference.tensorflow_notices import without_notices
+from model.presets import PRESETS
+from pipeline.job_settings import Job
+from pipeline.records import BadImage, DecodedImage, Failure, Prediction
+from pipeline.stages.threads import in_window
+from pipeline.storage.model_file import local_copy
+
+if TYPE_CHECKING:
+    from model.inference.segmenter import Segmenter
+
+
+class Network(Protocol):
+    """What is asked of a ``Segmenter``."""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Maps uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1]."""
+
+
+def network_of(job: Job) -> Callable[[], Segmenter]:
+    """What loads the network of a job, in whichever process it is called."""
+    return functools.partial(
+        load_network,
+        job.model,
+        job.model_content,
+        job.image_size,
+        job.batch_size,
+        job.tta,
+        job.precision,
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def load_network(
+    model: str,
+    content: str,
+    image_size: int,
+    batch_size: int,
+    tta: str = "none",
+    precision: str = "float32",
+) -> Segmenter:
+    """Loads the network from wherever it lies; what was loaded last is kept.
+
+    Args:
+        model: A preset, or a Keras file on any Beam filesystem.
+        content: What ``content_of_model`` says of it.
+        image_size: Side S of the images, in pixels.
+        batch_size: Most images in a batch.
+        tta: Test-time augmentation, ``"none"`` or ``"flip"``.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"``.
+
+    Raises:
+        ValueError: The model cannot be used; the message says why, in a line.
+        OSError: The file cannot be read.
+    """
+    path = model if model in PRESETS else local_copy(model, content)
+    with without_notices():
+        # Here and not above, so that building a graph loads no TensorFlow.
+        from model.inference.load import load_model
+        from model.inference.segmenter import Segmenter
+
+        return Segmenter(load_model(path), image_size, batch_size, tta, precision)
+
+
+def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
+    """Runs the network on a batch; image by image if it fails."""
+    # Here and not above, so that building a graph loads no TensorFlow.
+    from model.inference.segmenter import ROUNDING
+
+    try:
+        maps = network(np.stack([image.pixels for image in images]))
+        pairs = list(zip(images, maps, strict=True))
+    except Exception as error:
+        if len(images) == 1:
+            yield Failure.of(images[0].key, "segment", error)
+        else:
+            logging.warning("a batch of %d failed, its images follow one by one", len(images))
+            for image in images:
+                yield from segment([image], network)
+        return
+    for image, probability in pairs:
+        low, high = float(probability.min()), float(probability.max())
+        if low >= -ROUNDING and high <= 1 + ROUNDING:
+            yield Prediction(
+                image.key, image.mask, probability, image.size, image.truth, image.content
+            )
+            continue
+        if np.isfinite(probability).all():
+            what = f"the network's map goes from {low:.3g} to {high:.3g}; probabilities would do"
+            error = BadImage("no_probability", what)
+        else:
+            error = BadImage("not_finite", "the network's map holds values that are no numbers")
+        yield Failure.of(image.key, "segment", error)
+
+
+class SegmentImages(beam.PTransform):
+    """``DecodedImage`` to ``Prediction``; failures under the tag ``"failures"``.
+
+    Args:
+        load: Makes the network, once in each process.
+        batch_size: Most images in a batch.
+    """
+
+    def __init__(self, load: Callable[[], Network], batch_size: int):
+        super().__init__()
+        self.load = load
+        self.batch_size = batch_size
+
+    def expand(self, images):
+        """Batches what a bundle brings."""
+        batches = beam.ParDo(_Segment(self.load, self.batch_size))
+        return images | batches.with_outputs("failures", main="predictions")
+
+
+class _Segment(beam.DoFn):
+    def __init__(self, load: Callable[[], Network], batch_size: int):
+        self.load = load
+        self.batch_size = batch_size
+        self.shared = Shared()
+        self.segmented = Metrics.counter("images", "segmented")
+        self.seconds = Metrics.distribution("images", "inference_microseconds")
+        self.sizes = Metrics.distribution("images", "batch_size")
+
+    def setup(self):
+        # A process sets up many DoFns; the network is theirs together.
+        self.network = self.shared.acquire(self.load)
+
+    def start_bundle(self):
+        self.waiting: list[DecodedImage] = []
+
+    def process(self, image: DecodedImage):
+        self.waiting.append(image)
+        if len(self.waiting) == self.batch_size:
+            yield from self._flush()
+
+    def finish_bundle(self):
+        yield from map(in_window, self._flush() if self.waiting else ())
+
+    def _flush(self) -> Iterable:
+        batch, self.waiting = self.waiting, []
+        start = time.perf_counter()
+        results = list(segment(batch, self.network))
+        self.seconds.update(int(1e6 * (time.perf_counter() - start)))
+        self.sizes.update(len(batch))
+        for result in results:
+            if isinstance(result, Failure):
+                yield TaggedOutput("failures", result)
+            else:
+                self.segmented.inc()
+                yield result

@@ -1,0 +1,1 @@
+"""Files, names and record formats, on any Beam filesystem."""

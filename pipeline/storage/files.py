@@ -1,0 +1,152 @@
+"""Files on storage: whole or not at all, and an error of their own where nothing can be written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.job_settings import TEMPORARY
+
+# The trouble of the whole folder, not of one file: the next file would not fare better.
+_FATAL = {
+    errno.ENOSPC: "no space is left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.EIO: "the device fails",
+    errno.ESTALE: "the mount is gone",
+    errno.ENODEV: "the mount is gone",
+    errno.ENOTCONN: "the mount is gone",
+}
+# Seconds before a write that failed is tried again.
+PAUSES = (0.1, 0.5, 2.0)
+
+
+class OutputLost(Exception):
+    """Nothing can be written to the output folder any more; what is there is kept."""
+
+
+def lost_output(error: BaseException | None) -> OutputLost | None:
+    """The first of the errors behind an error that is a lost output, if one is."""
+    lost = None
+    while error is not None:
+        lost = error if isinstance(error, OutputLost) else lost
+        # What was raised in another process comes as the text of its traceback.
+        text = re.search(rf"^[\w.]*\b{OutputLost.__name__}: (.+)", str(error), re.MULTILINE)
+        lost = lost or (OutputLost(text[1]) if text else None)
+        error = error.__cause__ or error.__context__
+    return lost
+
+
+def write_file(output: str, name: str, data: bytes) -> None:
+    """Writes a file, so that no part of it is ever seen under its name, on any Beam filesystem.
+
+    Args:
+        output: The output folder.
+        name: Path of the file below it; an existing one is replaced.
+        data: All that it is to hold. On S3, empty data writes no file, as Beam cannot
+            (apache/beam#21369).
+
+    Raises:
+        OutputLost: Nothing can be written there.
+        OSError: This file could not be written, though it was tried a few times.
+    """
+    if not data and FileSystems.get_scheme(output) == "s3":
+        return
+    for pause in (*PAUSES, None):
+        try:
+            _write_once(output, name, data)
+            return
+        except Exception as error:
+            reason = _FATAL.get(_errno(error))
+            if reason is not None:
+                raise OutputLost(f"cannot write to {output}: {reason}") from error
+            if pause is None or _is_final(error):
+                raise
+            time.sleep(pause)
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files, which have to be there; nothing in their names is a pattern."""
+    # Of what is to be deleted, these two make patterns, and others, such as S3, take names.
+    matching = (None, "gs")
+    FileSystems.delete(
+        [literal(path) if FileSystems.get_scheme(path) in matching else path for path in paths]
+    )
+
+
+def literal(path: str) -> str:
+    """A pattern that matches a path and nothing else."""
+    return re.sub(r"([*?[])", r"[\1]", absolute(path))
+
+
+def absolute(path: str) -> str:
+    """A path that Beam can match when it has a [ in its first folder, too."""
+    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
+
+
+def clear(output: str, names: Sequence[str]) -> None:
+    """Removes files and folders below an output folder, if they are there, and nothing else."""
+    for name in names:
+        path = absolute(FileSystems.join(output, name))
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+            continue
+        # Object stores have no folders to delete, only files whose names start alike.
+        for found in FileSystems.match([literal(path), f"{literal(path)}/**"]):
+            delete([file.path for file in found.metadata_list])
+
+
+def _write_once(output: str, name: str, data: bytes) -> None:
+    path = FileSystems.join(output, name)
+    temporary = FileSystems.join(output, TEMPORARY, uuid.uuid4().hex)
+    try:
+        with FileSystems.create(
+            temporary, "application/octet-stream", compression_type="uncompressed"
+        ) as file:
+            file.write(data)
+        _make_folder(path)
+        FileSystems.rename([temporary], [path])
+    except Exception:
+        with contextlib.suppress(Exception):  # There may be nothing to delete.
+            delete([temporary])
+        raise
+
+
+def _make_folder(path: str) -> None:
+    """Object stores need no folders, and what a rename needs elsewhere differs."""
+    folder = path.rpartition("/")[0]
+    if FileSystems.get_scheme(path) is None:
+        os.makedirs(folder, exist_ok=True)
+    elif FileSystems.get_filesystem(path).has_dirs() and not FileSystems.exists(folder):
+        with contextlib.suppress(OSError):  # Another worker was faster.
+            FileSystems.mkdirs(folder)
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """The number of the error of the operating system that a Beam error is about, if any."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        if isinstance(error, BeamIOError) and error.exception_details:
+            error = next(iter(error.exception_details.values()))
+        elif error.args and isinstance(error.args[0], BaseException):
+            error = error.args[0]
+        else:
+            error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether the name is at fault, so that trying again is of no use."""
+    return _errno(error) in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)

@@ -1,0 +1,99 @@
+"""Names of masks: below the output folder whatever the key holds, one for each image."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection
+
+from pipeline.job_settings import MASKS
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+LONGEST_PART = 100
+LONGEST_NAME = 400
+
+# What ends a line or turns the direction of writing round is as bad in a name as what no file
+# system takes.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|com[\d\xb9\xb2\xb3]|lpt[\d\xb9\xb2\xb3])\s*(\..*)?",
+    re.IGNORECASE,
+)
+
+
+def claims(key: str) -> set[str]:
+    """What a key takes: itself, and the names that its mask could have.
+
+    The names are as file systems that ignore case see them.
+    """
+    return {_key_itself(key), *(_folded(name) for name in _candidates(key))}
+
+
+def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
+    """What an image is called, and its mask, as no other mask is.
+
+    Args:
+        key: The image's key; it may hold anything.
+        taken: What more than one image ``claims``.
+        place: Where the image was read, different for every image.
+
+    Returns:
+        The key, and the path of the mask below the output folder: ``masks/<key without
+        suffix>.png``; with the suffix if another image could have that name. If that one could be
+        another's, too, in a folder named by a hash of ``place``, which becomes the key of images
+        that have the same.
+    """
+    without_suffix, whole = _candidates(key)
+    for name in (without_suffix, whole):
+        if _folded(name) not in taken:
+            return key, f"{MASKS}/{name}.png"
+    shown = place if _key_itself(key) in taken else key
+    return shown, f"{MASKS}/~{_hash(place)}/{whole}.png"
+
+
+def stem(key: str) -> str:
+    """The key without the suffix of an image."""
+    for suffix in IMAGE_SUFFIXES:
+        if key.lower().endswith(suffix):
+            return key[: -len(suffix)]
+    return key
+
+
+def _key_itself(key: str) -> str:
+    """What images of the same key have in common, and nothing with the names of masks."""
+    return f"\0{_hash(key)}"
+
+
+def _candidates(key: str) -> tuple[str, str]:
+    suffix = key[len(stem(key)) :]
+    safe = _safe(stem(key))
+    return safe, safe + suffix
+
+
+def _safe(name: str) -> str:
+    """A relative path that every file system takes; a hash marks what had to be changed."""
+    parts = []
+    for part in re.split(r"[/\\]", unicodedata.normalize("NFC", name)):
+        part = _UNSAFE.sub("_", part).encode()[:LONGEST_PART].decode(errors="ignore").rstrip(". ")
+        # A leading ~ is for the names of images that share theirs with another.
+        if part and not part.startswith("~"):
+            parts.append(f"_{part}" if _DEVICE.fullmatch(part) else part)
+    # A folder named like a mask could stand in the way of one.
+    parts[:-1] = [f"{part}_" if part.lower().endswith(".png") else part for part in parts[:-1]]
+    safe = "/".join(parts)
+    if len(safe.encode()) > LONGEST_NAME:
+        safe = parts[-1]
+    elif safe == name:
+        return safe
+    return f"{safe}~{_hash(name)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def _folded(name: str) -> str:
+    """The same for names that any file system takes for one: some fold to capitals, some do not."""
+    decomposed = unicodedata.normalize("NFD", name)
+    return unicodedata.normalize("NFC", decomposed.upper().casefold())

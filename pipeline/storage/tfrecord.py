@@ -1,0 +1,124 @@
+"""TFRecord shards: their framing, and the features of the TF Object Detection API."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import google_crc32c
+
+from model.inference.tensorflow_notices import without_notices
+from pipeline.records import BadImage
+
+# A longer record is passed over: as an Example, a hostile one takes 16 times its bytes in memory.
+MAX_RECORD_BYTES = 64 << 20
+# A longer one is no record; who believed it could read, or unpack, for hours.
+MAX_LENGTH = 1 << 30
+# Read at once, so that nobody reserves memory for what a record only says of its length.
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a record holds.
+
+    Attributes:
+        key: ``image/filename``, else ``image/source_id``; empty if it has neither.
+        image: ``image/encoded``, or None.
+        truth: ``image/segmentation/class/encoded``, or None.
+    """
+
+    key: str
+    image: bytes | None
+    truth: bytes | None
+
+
+def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
+    """Records of a file from where it stands.
+
+    The framing is TensorFlow's: length (uint64), its masked CRC32-C, data, their masked CRC32-C,
+    all little-endian.
+
+    Args:
+        file: The opened file.
+
+    Yields:
+        (bytes that the record takes in the file, data). A record that is too long, or whose data
+        do not match their checksum, comes as a ``BadImage`` in their place, and the file goes on
+        after it.
+
+    Raises:
+        BadImage: The file ends within a record, or a length does not match its checksum or cannot
+            be true, so that what follows cannot be read.
+    """
+    while head := _read(file, 12):
+        if len(head) < 12:
+            raise BadImage("truncated_shard", "the shard ends within the head of a record")
+        length, length_crc = struct.unpack("<QI", head)
+        if _masked_crc(head[:8]) != length_crc:
+            raise BadImage("broken_shard", "a record's length is not what its checksum says")
+        if length > MAX_LENGTH:
+            raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
+        if length <= MAX_RECORD_BYTES:
+            data = _read(file, length)
+        else:
+            text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
+            data = BadImage("too_large", text)
+            for left in range(length, 0, -PIECE):
+                _read(file, min(left, PIECE))
+        crc = _read(file, 4)
+        if len(crc) < 4:
+            raise BadImage("truncated_shard", "the shard ends within a record")
+        if isinstance(data, bytes) and _masked_crc(data) != int.from_bytes(crc, "little"):
+            data = BadImage("broken_record", "the record's checksum does not match")
+        yield length + 16, data
+
+
+def parse(data: bytes) -> Features:
+    """Reads a serialized ``tf.train.Example``.
+
+    Raises:
+        BadImage: It is none.
+    """
+    example = _example()
+    try:
+        features = example.FromString(data).features.feature
+    except Exception as error:
+        raise BadImage("not_an_example", "the record is no tf.train.Example") from error
+
+    def first(name: str) -> bytes | None:
+        values = features[name].bytes_list.value if name in features else ()
+        return values[0] if values else None
+
+    key = first("image/filename") or first("image/source_id") or b""
+    return Features(
+        key.decode(errors="replace"),
+        first("image/encoded"),
+        first("image/segmentation/class/encoded"),
+    )
+
+
+@functools.cache
+def _example():
+    # Loaded where shards are read, so that building a graph needs no TensorFlow.
+    with without_notices():
+        from tensorflow.train import Example
+
+    return Example
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """That many bytes, or fewer at the end of the file."""
+    pieces = []
+    while size > 0 and (piece := file.read(min(size, PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,0 +1,304 @@
+"""The metrics of one image pair, against another implementation and against plain loops."""
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.metrics.pair import compare, describe_mask
+from model.metrics.spatial import boundary_iou, dilate, erode, relaxed_boundary_f, weighted_f
+
+GOLDEN = Path(__file__).parents[2] / "data" / "saliency_metrics"
+EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["images"]
+
+
+def read_pair(name):
+    prediction = np.array(Image.open(GOLDEN / "prediction" / f"{name}.png"))
+    return prediction, np.array(Image.open(GOLDEN / "truth" / f"{name}.png")) > 128
+
+
+def random_pair(seed, shape, share=0.4):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, shape, dtype=np.uint8), rng.random(shape) < share
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_equals_the_reference_implementations(name):
+    values = compare(*read_pair(name)).values
+    assert list(values) == list(EXPECTED[name])
+    for key, expected in EXPECTED[name].items():
+        if expected is None:
+            assert values[key] is None
+        else:
+            assert type(values[key]) is float
+            assert values[key] == pytest.approx(expected, abs=1e-6, rel=0), key
+
+
+def test_hand_computed_pair():
+    prediction = np.array([[255, 0], [0, 0]], np.uint8)
+    truth = np.array([[True, True], [False, False]])
+    values = compare(prediction, truth).values
+    # The mean is 1/4, the adaptive threshold 1/2: precision 1, recall 1/2.
+    expected = {"mae": 1 / 4, "iou": 1 / 2, "dice": 2 / 3, "boundary_iou": 1 / 2}
+    expected |= {"f_adaptive": 1.3 * 0.5 / (0.3 + 0.5), "relaxed_boundary_f": 1.0}
+    assert {key: values[key] for key in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_curves_are_the_measures_of_every_thresholded_mask(seed):
+    prediction, truth = random_pair(seed, (5, 7))
+    comparison = compare(prediction, truth)
+    assert comparison.f_curve.dtype == comparison.e_curve.dtype == np.float64
+    assert comparison.f_curve.shape == comparison.e_curve.shape == (256,)
+    for threshold in range(256):
+        mask = prediction >= threshold
+        hits, f = (mask & truth).sum(), 0.0
+        if hits:
+            precision, recall = hits / mask.sum(), hits / truth.sum()
+            f = 1.3 * precision * recall / (0.3 * precision + recall)
+        a, b = mask - mask.mean(), truth - truth.mean()
+        alignment = 2 * a * b / (a * a + b * b)
+        assert comparison.f_curve[threshold] == pytest.approx(f)
+        assert comparison.e_curve[threshold] == pytest.approx(((alignment + 1) ** 2 / 4).sum() / 34)
+
+
+def test_curves_do_not_depend_on_where_pixels_are():
+    prediction, truth = random_pair(0, (6, 10))
+    order = np.random.default_rng(1).permutation(60)
+    shuffled = compare(
+        prediction.ravel()[order].reshape(4, 15), truth.ravel()[order].reshape(4, 15)
+    )
+    original = compare(prediction, truth)
+    np.testing.assert_array_equal(shuffled.f_curve, original.f_curve)
+    np.testing.assert_array_equal(shuffled.e_curve, original.e_curve)
+    assert shuffled.values["weighted_f"] != pytest.approx(original.values["weighted_f"])
+
+
+def test_adaptive_threshold_is_met_by_pixels_equal_to_it():
+    prediction = np.array([[100, 0]], np.uint8)  # twice the mean is exactly 100 / 255
+    assert compare(prediction, np.array([[True, False]])).values["f_adaptive"] == 1.0
+
+
+@pytest.mark.parametrize("corner", [(slice(2), slice(3)), (slice(6, None), slice(8, None))])
+def test_perfect_prediction_scores_one(corner):
+    truth = np.zeros((9, 12), bool)
+    truth[corner] = True
+    values = compare(truth.astype(np.uint8) * 255, truth).values
+    assert values.pop("mae") == 0
+    assert values.pop("e_max") == values.pop("e_adaptive") == pytest.approx(108 / 107)
+    # The curves' first point is the all-foreground mask.
+    size = truth.size
+    all_foreground = 1.3 * truth.sum() / (0.3 * truth.sum() + size)
+    assert values.pop("f_mean") == pytest.approx((255 + all_foreground) / 256)
+    assert values.pop("e_mean") == pytest.approx((255 * size + size / 4) / 256 / (size - 1))
+    assert values == pytest.approx(dict.fromkeys(values, 1.0))
+
+
+def test_symmetric_metrics_on_two_binary_masks():
+    _, first = random_pair(0, (9, 8))
+    _, second = random_pair(1, (9, 8), share=0.7)
+    one = compare(first.astype(np.uint8) * 255, second).values
+    other = compare(second.astype(np.uint8) * 255, first).values
+    for key in ("mae", "iou", "dice", "boundary_iou"):
+        assert one[key] == other[key]
+    assert one["f_adaptive"] != other["f_adaptive"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (1, 9), (9, 1), (2, 2), (3, 5)])
+@pytest.mark.parametrize("level", [0, 77, 128, 255])
+@pytest.mark.parametrize("truth_kind", ["empty", "full", "first", "last"])
+def test_degenerate_pairs_are_defined(shape, level, truth_kind):
+    truth = np.full(shape, truth_kind == "full")
+    if truth_kind in ("first", "last"):
+        truth.flat[0 if truth_kind == "first" else -1] = True
+    with np.errstate(all="raise"):
+        comparison = compare(np.full(shape, level, np.uint8), truth)
+        description = describe_mask(np.full(shape, level, np.uint8))
+    json.dumps(description, allow_nan=False)
+    empty_truth, empty_mask = not truth.any(), level < 128
+    undefined = {key for key, value in comparison.values.items() if value is None}
+    assert undefined == {
+        *(("iou", "dice", "boundary_iou") if empty_truth and empty_mask else ()),
+        *(("relaxed_boundary_f",) if empty_truth else ()),
+    }
+    highest = 1 + 1 / max(truth.size - 1, 1)
+    assert all(
+        0 <= comparison.values[key] <= highest for key in comparison.values.keys() - undefined
+    )
+    if truth.all() or empty_truth:
+        agreement = level / 255 if truth.all() else 1 - level / 255
+        assert comparison.values["s_measure"] == pytest.approx(agreement)
+
+
+def test_s_measure_of_a_centroid_in_the_last_column():
+    # Both right quadrants are empty; left of the centroid are one foreground pixel and two more.
+    prediction, truth = np.array([[51, 51, 255]], np.uint8), np.array([[False, False, True]])
+    background = 2 * 0.8 / (0.8**2 + 1)
+    objects = (1 * 1 + background * 2) / 3
+    x, y, variance_x, variance_y, covariance = 1.4 / 3, 1 / 3, 0.64 / 3, 1 / 3, 0.8 / 3
+    region = 4 * x * y * covariance / ((x**2 + y**2) * (variance_x + variance_y))
+    expected = (objects + region) / 2
+    assert compare(prediction, truth).values["s_measure"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [77, 110, 201])
+def test_s_measure_takes_flat_regions_as_flat_whatever_their_level(level):
+    # Map and truth are flat in each of the four quadrants; rounding of a mean must not hide it.
+    truth = np.zeros((20, 13), bool)
+    truth[0, 0] = True
+    p, q = level / 255, 1 - level / 255
+    objects = (2 * p / (p * p + 1) + 2 * q / (q * q + 1) * 259) / 260
+    score = compare(np.full(truth.shape, level, np.uint8), truth).values["s_measure"]
+    assert score == pytest.approx((objects + 1) / 2)
+
+
+def test_differing_shapes_are_named():
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
+        compare(np.zeros((2, 3), np.uint8), np.zeros((3, 2), bool))
+
+
+def flood_fill(mask):
+    todo, components = set(map(tuple, np.argwhere(mask))), 0
+    while todo:
+        components += 1
+        stack = [todo.pop()]
+        while stack:
+            y, x = stack.pop()
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & todo
+            todo -= near
+            stack.extend(near)
+    return components
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_description_equals_plain_loops(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 12, 2)
+    prediction = rng.integers(0, rng.integers(130, 257), (height, width), dtype=np.uint8)
+    prediction[rng.random((height, width)) < 0.5] //= 2
+    pixels = [int(value) for value in prediction.flat]
+    ys, xs = np.nonzero(prediction >= 128)
+    box = [min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1] if xs.size else None
+    border = bool({0, height - 1} & set(ys) or {0, width - 1} & set(xs))
+    description = describe_mask(prediction)
+    assert description == {
+        "foreground_fraction": pytest.approx(len(xs) / len(pixels)),
+        "mean_confidence": pytest.approx(sum(max(v, 255 - v) for v in pixels) / 255 / len(pixels)),
+        "uncertain_fraction": pytest.approx(
+            sum(0.1 <= v / 255 <= 0.9 for v in pixels) / len(pixels)
+        ),
+        "components": flood_fill(prediction >= 128),
+        "bounding_box": box,
+        "touches_border": border,
+        "empty": not xs.size,
+    }
+    assert json.loads(json.dumps(description)) == description
+
+
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right", None])
+def test_touching_one_border(side):
+    prediction = np.zeros((5, 6), np.uint8)
+    y = {"top": 0, "bottom": 4}.get(side, 2)
+    x = {"left": 0, "right": 5}.get(side, 3)
+    prediction[y, x] = 128
+    description = describe_mask(prediction)
+    assert description["touches_border"] == (side is not None)
+    assert description["bounding_box"] == [x, y, 1, 1]
+    assert description["uncertain_fraction"] == 1 / 30
+
+
+@pytest.mark.parametrize(("level", "uncertain"), [(25, 0), (26, 1), (229, 1), (230, 0)])
+def test_uncertain_is_between_a_tenth_and_nine_tenths(level, uncertain):
+    assert describe_mask(np.full((2, 2), level, np.uint8))["uncertain_fraction"] == uncertain
+
+
+def test_diagonal_neighbours_are_one_component():
+    assert describe_mask(np.eye(4, dtype=np.uint8) * 200)["components"] == 1
+
+
+@pytest.mark.parametrize("radius", range(1, 6))
+@pytest.mark.parametrize("shape", [(11, 13), (2, 9), (1, 1)])
+def test_erosion_equals_repeated_small_ones(radius, shape):
+    mask = np.random.default_rng(radius).random(shape) < 0.97
+    expected = mask
+    for _ in range(radius):
+        padded = np.pad(expected, 1)
+        expected = np.array(
+            [[padded[y : y + 3, x : x + 3].all() for x in range(shape[1])] for y in range(shape[0])]
+        )
+    np.testing.assert_array_equal(erode(mask, radius), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 10**7), (10**7, 1)])
+def test_a_thin_mask_erodes_to_nothing_at_no_cost(shape):
+    # With margins on all sides it would have 10^14 pixels.
+    assert not erode(np.ones(shape, bool), 10**5).any()
+
+
+def test_boundary_width_is_two_percent_of_the_diagonal():
+    # A 90 x 120 image has a diagonal of 150 pixels, so a boundary of 3.
+    truth = np.zeros((90, 120), bool)
+    truth[20:60, 20:80] = True
+    prediction = truth.copy()
+    prediction[23:57, 23:77] = False
+    assert boundary_iou(prediction, truth) == 1.0
+    prediction[22, 40] = False
+    assert boundary_iou(prediction, truth) < 1.0
+    assert boundary_iou(np.zeros_like(truth), np.zeros_like(truth)) is None
+
+
+def test_disk_reaches_exactly_its_radius():
+    mask = np.zeros((9, 9), bool)
+    mask[4, 4] = True
+    expected = [[math.hypot(y - 4, x - 4) <= 3 for x in range(9)] for y in range(9)]
+    np.testing.assert_array_equal(dilate(mask, 3), expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_relaxed_boundary_f_equals_pairwise_distances(seed):
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((12, 15)) < share for share in (0.04, 0.1)]
+    prediction, truth = ([tuple(point) for point in np.argwhere(mask)] for mask in masks)
+    near = [(p, t) for p, t in itertools.product(prediction, truth) if math.dist(p, t) <= 3]
+    precision = len({p for p, _ in near}) / len(prediction)
+    recall = len({t for _, t in near}) / len(truth)
+    # So sparse that every pixel is its own boundary.
+    expected = 1.3 * precision * recall / (0.3 * precision + recall)
+    assert relaxed_boundary_f(*masks) == pytest.approx(expected)
+
+
+def test_relaxed_boundary_f_without_boundaries():
+    some, none = np.eye(3, dtype=bool), np.zeros((3, 3), bool)
+    assert relaxed_boundary_f(some, none) is None
+    assert relaxed_boundary_f(none, some) == 0.0
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 4), (300, 309), (695, 700)])
+def test_weighted_f_far_from_the_object(start, stop):
+    # One row, so that the nearest pixel of the object is plain; longer than the discount reaches.
+    rng = np.random.default_rng(start)
+    prediction = rng.integers(0, 256, (1, 700), dtype=np.uint8)
+    prediction[0, :100] = 0
+    truth = np.zeros((1, 700), bool)
+    truth[0, start:stop] = True
+    error = np.abs(prediction[0] / 255 - truth[0])
+    kernel = [[math.exp(-(x * x + y * y) / 50) for x in range(-3, 4)] for y in range(-3, 4)]
+    middle = np.array(kernel[3]) / np.sum(kernel)
+    inside = outside = 0.0
+    for x in range(700):
+        if start <= x < stop:
+            window = [i for i in range(x - 3, x + 4) if 0 <= i < 700]
+            blurred = sum(middle[i - x + 3] * error[min(max(i, start), stop - 1)] for i in window)
+            inside += min(error[x], blurred)
+        else:
+            distance = max(start - x, x - stop + 1)
+            outside += error[x] * (2 - 0.5 ** (distance / 5))
+    recall = 1 - inside / (stop - start)
+    hits = recall * (stop - start)
+    precision = hits / (hits + outside)
+    expected = 2 * precision * recall / (precision + recall)
+    assert weighted_f(prediction, truth) == pytest.approx(expected, rel=1e-12)

@@ -1,0 +1,21 @@
+"""What `--help` says."""
+
+import pytest
+
+from pipeline.command.flags import help_text
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("input", "input_format", "truth", "masks", "output", "overwrite", "resume", "plan"),
+        *("model", "image_size", "batch_size", "tta", "precision", "threshold"),
+        *("read_timeout", "max_failure_rate"),
+    ],
+)
+def test_help_names_every_flag_of_the_command(flag):
+    assert f"  --{flag} " in help_text() or f"  --{flag}\n" in help_text()
+
+
+def test_help_names_none_of_beams_options():
+    assert "--dataflow_endpoint" not in help_text()

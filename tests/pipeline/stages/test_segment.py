@@ -1,0 +1,184 @@
+"""Batching, isolation of failures and the one network of a process."""
+
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline.records import DecodedImage, Failure, Prediction
+from pipeline.stages.segment import SegmentImages, _Segment, load_network, segment
+from pipeline.stages.write import full_size_mask
+
+POISON = 255
+
+
+def image(number, shade=None):
+    rng = np.random.default_rng(number)
+    pixels = rng.integers(0, 200, (4, 4, 3), dtype=np.uint8)
+    if shade is not None:
+        pixels[:] = shade
+    return DecodedImage(f"{number}.jpg", f"masks/{number}.png", pixels, (number + 1, 2), b"truth")
+
+
+class Network:
+    """The mean of the channels; refuses the whole batch for one white image."""
+
+    loaded = 0
+    batches: list[int] = []  # noqa: RUF012 - shared by design, so that it is seen from outside
+    lock = threading.Lock()
+
+    @classmethod
+    def load(cls):
+        with cls.lock:
+            cls.loaded += 1
+        return cls()
+
+    @classmethod
+    def reset(cls):
+        cls.loaded, cls.batches = 0, []
+
+    def __call__(self, images):
+        assert images.dtype == np.uint8 and images.shape[1:] == (4, 4, 3)
+        with self.lock:
+            self.batches.append(len(images))
+        if (images == POISON).all(axis=(1, 2, 3)).any():
+            raise RuntimeError("a white image")
+        return images.mean(axis=3).astype(np.float32) / 255
+
+
+@pytest.fixture(autouse=True)
+def fresh_network():
+    Network.reset()
+
+
+def test_equals_a_loop_over_the_images_in_their_order():
+    images = [image(number) for number in range(7)]
+    found = list(segment(images, Network()))
+    assert Network.batches == [7]
+    for one, result in zip(images, found, strict=True):
+        assert isinstance(result, Prediction)
+        expected = np.zeros((4, 4), np.float32)
+        for y in range(4):
+            for x in range(4):
+                expected[y, x] = sum(int(value) for value in one.pixels[y, x]) / 3 / 255
+        np.testing.assert_allclose(result.probability, expected, rtol=1e-5)
+        assert (result.key, result.mask, result.size, result.truth) == (
+            one.key,
+            one.mask,
+            one.size,
+            one.truth,
+        )
+
+
+@pytest.mark.parametrize("bad", [{0}, {3}, {1, 5}, set(range(6))])
+def test_a_batch_that_fails_loses_only_the_images_that_fail_alone(bad):
+    images = [image(number, POISON if number in bad else None) for number in range(6)]
+    found = list(segment(images, Network()))
+    assert [one.key for one in found] == [one.key for one in images]
+    for number, one in enumerate(found):
+        assert isinstance(one, Failure if number in bad else Prediction)
+        if number in bad:
+            assert (one.stage, one.reason) == ("segment", "RuntimeError")
+            assert one.message == "a white image"
+        else:
+            alone = images[number].pixels.mean(axis=2) / 255
+            np.testing.assert_allclose(one.probability, alone, rtol=1e-5)
+
+
+def test_an_image_that_memory_does_not_suffice_for_is_a_failure_of_its_own(monkeypatch):
+    def full(*_):
+        raise MemoryError("too many at once")
+
+    monkeypatch.setattr(Network, "__call__", full)
+    found = list(segment([image(number) for number in range(3)], Network()))
+    assert [(one.key, one.reason) for one in found] == [
+        (f"{number}.jpg", "MemoryError") for number in range(3)
+    ]
+
+
+def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypatch):
+    monkeypatch.setattr(Network, "__call__", lambda *_: np.zeros((0, 4, 4), np.float32))
+    found = list(segment([image(0), image(1)], Network()))
+    assert [type(one) for one in found] == [Failure, Failure]
+
+
+@pytest.mark.parametrize(("value", "good"), [(1.0005, True), (-0.0005, True), (1.01, False)])
+def test_a_map_that_leaves_zero_to_one_is_a_failure_that_says_how_far(monkeypatch, value, good):
+    def maps_of(_, images):
+        maps = np.full((len(images), 4, 4), 0.5, np.float32)
+        maps[1, 2, 3] = value
+        return maps
+
+    monkeypatch.setattr(Network, "__call__", maps_of)
+    first, second = segment([image(0), image(1)], Network())
+    assert isinstance(first, Prediction)
+    if good:
+        # Its mask is as if it ended at 0 and 1.
+        mask = full_size_mask(second.probability, (4, 4), None)
+        assert mask[2, 3] == (255 if value > 0.5 else 0)
+    else:
+        assert second.reason == "no_probability"
+        assert second.message.startswith("the network's map goes from 0.5 to 1.01;")
+
+
+def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone(monkeypatch):
+    def maps_of(_, images):
+        maps = np.full((len(images), 4, 4), 0.5, np.float32)
+        maps[1, 2, 3] = np.nan
+        return maps
+
+    monkeypatch.setattr(Network, "__call__", maps_of)
+    found = list(segment([image(0), image(1), image(2)], Network()))
+    assert [type(one) for one in found] == [Prediction, Failure, Prediction]
+    assert (found[1].key, found[1].reason) == ("1.jpg", "not_finite")
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (3, 8), (8, 8), (21, 4)])
+def test_every_image_comes_out_once_and_no_batch_is_too_large(count, batch_size):
+    # Every fifth is poisoned: in full batches and in what is left at a bundle's end.
+    numbers = range(count)
+    bad = {number for number in numbers if number % 5 == 0}
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        segmented = (
+            pipeline
+            | beam.Create(list(numbers))
+            | beam.Map(lambda number: image(number, POISON if number in bad else None))
+            | SegmentImages(Network.load, batch_size)
+        )
+        good = segmented.predictions | "Good" >> beam.Map(
+            lambda one: (one.key, float(one.probability.sum().round(3)))
+        )
+        sums = [
+            (f"{number}.jpg", float((image(number).pixels.sum() / 3 / 255).round(3)))
+            for number in numbers
+            if number not in bad
+        ]
+
+        def check(found):
+            assert sorted(key for key, _ in found) == sorted(key for key, _ in sums)
+            assert dict(found) == pytest.approx(dict(sums), abs=0.01)
+
+        assert_that(good, check, label="good")
+        failed = segmented.failures | "Failed" >> beam.Map(lambda one: (one.key, one.reason))
+        expected = [(f"{number}.jpg", "RuntimeError") for number in sorted(bad)]
+        assert_that(failed, equal_to(expected), label="failed")
+    assert 0 < max(Network.batches) <= batch_size
+
+
+def test_the_network_is_loaded_once_per_process():
+    """Runners unpickle a DoFn many times and set up each copy, in several threads."""
+    pickled = pickle.dumps(_Segment(Network.load, 2))
+    copies = [pickle.loads(pickled) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(_Segment.setup, copies))
+    assert Network.loaded == 1
+    assert all(copy.network is copies[0].network for copy in copies)
+
+
+def test_a_model_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match="no file '.*none.keras'"):
+        load_network(str(tmp_path / "none.keras"), "", 32, 1)
