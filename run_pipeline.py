@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.command.flags import help_text
+from pipeline.command.logs import without_import_notices
 
 
 def main(argv: Sequence[str]) -> int:
@@ -12,8 +13,9 @@ def main(argv: Sequence[str]) -> int:
         print(help_text(), end="")
         return 0
 
-    # Not above: to import Beam takes ten times as long as all of --help.
-    from pipeline.command.run import annotate
+    # Imported here because importing Beam takes ten times as long as all of --help.
+    with without_import_notices():
+        from pipeline.command.run import annotate
 
     return annotate(argv)
 

@@ -3,68 +3,56 @@
 from __future__ import annotations
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import AsDict, AsSingleton
 
-from pipeline.images.photo import DecodeImages
-from pipeline.job_settings import FAILURES, METRICS, Job
-from pipeline.records import Failure
-from pipeline.stages.journal import KeepRows, ReadJournal, WriteJournal
-from pipeline.stages.read import ReadImages, ReadPairs
-from pipeline.stages.score import MergeRows, ScoreMasks
+from pipeline.job_settings import Job
+from pipeline.output_layout import FAILURES, METRICS
+from pipeline.stages.decode import DecodeImages
+from pipeline.stages.journal import WriteJournal
+from pipeline.stages.read import ReadImages, ReadMasks
+from pipeline.stages.resume import Resume
+from pipeline.stages.rows import WriteLines
+from pipeline.stages.score import ScoreMasks
 from pipeline.stages.segment import SegmentImages, network_of
-from pipeline.stages.write import WriteLines, WriteMasks, write_summary
+from pipeline.stages.summary import WriteSummary
+from pipeline.stages.write import WriteAndScore
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    finished = pipeline | "ReadJournal" >> ReadJournal(job.output) if job.resume else None
-    make_rows = _annotate if job.masks is None else _score
-    made, done, failures = make_rows(pipeline, job, finished and finished | _contents())
-    rows = made | "WriteJournal" >> WriteJournal(job.output)
-    if finished is not None:
-        rows = (rows, done | KeepRows(finished)) | "AllRows" >> beam.Flatten()
+    read = pipeline | "Read" >> (_read_images(job) if job.masks is None else _read_masks(job))
+    images, failures, kept = read.results, [read.failures], []
+
+    if job.resume:
+        scores = job.masks is not None
+        resumed = images | "Resume" >> Resume(job.output, scores, job.read_timeout)
+        images, kept = resumed.results, [resumed.rows]
+        failures.append(resumed.failures)
+
+    if job.masks is None:
+        # While the network works on a batch, the next is decoded and the last is written.
+        window = 2 * job.batch_size
+        decoded = images | "Decode" >> DecodeImages(job.image_size, window, job.processes)
+        segmented = decoded.results | "Segment" >> SegmentImages(network_of(job), job.batch_size)
+        scored = segmented.results | "WriteAndScore" >> WriteAndScore(
+            job.output, job.threshold, window, job.processes
+        )
+        failures += [decoded.failures, segmented.failures, scored.failures]
+    else:
+        scored = images | "Score" >> ScoreMasks(job.processes)
+        failures.append(scored.failures)
+
+    journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
+    rows = (journaled, *kept) | "Rows" >> beam.Flatten()
+    failed = failures | "Failures" >> beam.Flatten()
 
     rows | "WriteRows" >> WriteLines(job.output, METRICS)
-    failures | "WriteFailures" >> WriteLines(job.output, FAILURES)
-
-    statistics = rows | "Statistics" >> beam.CombineGlobally(MergeRows())
-    reasons = failures | "Reasons" >> beam.Map(_count) | beam.combiners.Count.PerElement()
-    bad_truths = (
-        rows
-        | "BadTruths" >> beam.Filter(lambda row: row.status == "bad_truth")
-        | "CountBadTruths" >> beam.combiners.Count.Globally()
-    )
-    statistics | "WriteSummary" >> beam.Map(
-        write_summary, AsDict(reasons), AsSingleton(bad_truths), job.output
-    )
+    failed | "WriteFailures" >> WriteLines(job.output, FAILURES)
+    (rows, failed) | "WriteSummary" >> WriteSummary(job.output)
 
 
-def _annotate(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | None):
-    read = pipeline | "Read" >> ReadImages(
-        job.inputs, job.input_format, job.truth, job.read_timeout, job.output, finished
-    )
-    # While the network is busy with a batch, the next is decoded and the last is written.
-    ahead = 2 * job.batch_size
-    decoded = read["images"] | "Decode" >> DecodeImages(job.image_size, ahead)
-    segmented = decoded.images | "Segment" >> SegmentImages(network_of(job), job.batch_size)
-    written = segmented.predictions | "Write" >> WriteMasks(job.output, job.threshold, ahead)
-    failures = (read["failures"], decoded.failures, segmented.failures, written.failures)
-    return written.rows, read["done"], failures | "Failures" >> beam.Flatten()
+def _read_images(job: Job) -> ReadImages:
+    return ReadImages(job.inputs, job.input_format, job.truth, job.read_timeout)
 
 
-def _score(pipeline: beam.Pipeline, job: Job, finished: beam.PCollection | None):
-    read = pipeline | "Read" >> ReadPairs(job.masks, job.truth, job.read_timeout, finished)
-    scored = read["images"] | "Score" >> ScoreMasks()
-    failures = (read["failures"], scored.failures)
-    return scored.rows, read["done"], failures | "Failures" >> beam.Flatten()
-
-
-def _contents() -> beam.PTransform:
-    """What is done: path of a mask to the content that it is of."""
-    return "Contents" >> beam.MapTuple(lambda mask, row: (mask, row.content))
-
-
-def _count(failure: Failure) -> str:
-    Metrics.counter("failures", failure.reason).inc()
-    return failure.reason
+def _read_masks(job: Job) -> ReadMasks:
+    return ReadMasks(job.masks, job.truth, job.read_timeout)

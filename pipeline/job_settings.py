@@ -1,4 +1,4 @@
-"""What is to be done, and what a job writes below its output folder."""
+"""What a job is asked to do, as values that were checked."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ from dataclasses import dataclass
 
 from model.presets import IMAGE_SIZE
 
-MASKS = "masks"
-METRICS = "metrics"
-FAILURES = "failures"
-SUMMARY = "summary.json"
-JOURNAL = "journal"
-# Files are begun here, and moved to their names when they are whole.
-TEMPORARY = "temporary"
-# What the end of a job writes, from the masks' rows; and all that a job writes.
-RESULTS = (METRICS, FAILURES, SUMMARY)
-OUTPUTS = (MASKS, *RESULTS, JOURNAL, TEMPORARY)
-
 
 @dataclass(frozen=True)
 class Job:
-    """Values, checked.
+    """The settings of a job; the defaults are those of the command.
 
     Attributes:
         output: The output folder.
@@ -38,6 +27,7 @@ class Job:
         threshold: Makes binary masks; None for probabilities.
         read_timeout: Seconds that a read may take before it is a failure.
         resume: Whether what an earlier run has finished is kept.
+        processes: Worker processes that share the cores of a machine; 0 for one on each core.
     """
 
     output: str
@@ -54,3 +44,4 @@ class Job:
     threshold: float | None = None
     read_timeout: float = 60.0
     resume: bool = False
+    processes: int = 1

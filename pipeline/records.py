@@ -1,22 +1,22 @@
 """What flows between the stages.
 
-Sizes are (width, height) in pixels of the upright image; pixels and maps are (height, width).
+Sizes are (width, height) in pixels of the upright image. Pixels and maps are (height, width).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-MESSAGE_LENGTH = 200
+from pipeline.failures import Failure
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where images are to be read from; it names files, it holds none.
+    """Where images are to be read from. It names files and holds none.
 
     Attributes:
         path: An image file or a shard.
@@ -36,34 +36,52 @@ class Source:
 
 
 @dataclass(frozen=True)
-class ImageRecord:
-    """An image as it is stored.
+class Truth:
+    """The ground truth of an image, as it is stored.
 
     Attributes:
-        key: Path below the input's folder, or the record's own name in a shard; where another
-            image has the same, the whole path, or the shard's and the record's number.
-        mask: Path of its mask below the output folder, shared with no other image.
-        image: The encoded image.
-        truth: The encoded ground-truth mask, why it cannot be read, or None.
-        content: What ``content_of`` says of key, image and truth.
+        encoded: The encoded mask; empty if it cannot be read.
+        failure: Why it cannot be read, or None.
+    """
+
+    encoded: bytes = b""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """What an image is called, where its mask is, and what it is made of.
+
+    Attributes:
+        key: Path below the input's folder, or the record's own name in a shard. Where another
+            image has the same key: the whole path, or the shard's path and the record's number.
+        mask: Path of the mask below the output folder, shared with no other image. Where existing
+            masks are scored: the path of that mask.
+        content: Digest of key, image and ground truth, see ``content_of``.
+        truth: The ground truth, or None.
     """
 
     key: str
     mask: str
-    image: bytes
-    truth: bytes | Failure | None = None
     content: str = ""
+    truth: Truth | None = None
+
+    def without_truth(self) -> Item:
+        """The same item for a row: rows are grouped, and must not carry images."""
+        return replace(self, truth=None)
 
 
 @dataclass(frozen=True)
-class Done:
-    """An image whose mask and row an earlier run of the job has left.
+class ImageRecord:
+    """An image as it is stored.
 
     Attributes:
-        mask: Path of its mask below the output folder.
+        item: Its identity.
+        image: The encoded image.
     """
 
-    mask: str
+    item: Item
+    image: bytes
 
 
 @dataclass(frozen=True)
@@ -71,41 +89,29 @@ class DecodedImage:
     """An image as the network takes it.
 
     Attributes:
-        key: As in ``ImageRecord``.
-        mask: As in ``ImageRecord``.
+        item: Its identity.
         pixels: uint8 (S, S, 3), RGB.
         size: (width, height) of the upright image.
-        truth: As in ``ImageRecord``.
-        content: As in ``ImageRecord``.
     """
 
-    key: str
-    mask: str
+    item: Item
     pixels: np.ndarray
     size: tuple[int, int]
-    truth: bytes | Failure | None
-    content: str = ""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of an image, at the network's size.
+    """The saliency map of an image, at the network's size.
 
     Attributes:
-        key: As in ``ImageRecord``.
-        mask: As in ``ImageRecord``.
+        item: Its identity.
         probability: float32 (S, S) in [0, 1].
         size: (width, height) of the upright image.
-        truth: As in ``ImageRecord``.
-        content: As in ``ImageRecord``.
     """
 
-    key: str
-    mask: str
+    item: Item
     probability: np.ndarray
     size: tuple[int, int]
-    truth: bytes | Failure | None
-    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,95 +119,41 @@ class MetricsRow:
     """The figures of one image.
 
     Attributes:
-        key: As in ``ImageRecord``.
-        mask: As in ``ImageRecord``.
+        item: Its identity, without the ground truth.
         size: (width, height) of the upright image.
         status: ``"ok"``, or ``"bad_truth"`` if there is a ground truth that cannot be read or used.
         values: Name to figure, in the order of the file.
         f_curve: float64 (256,), F-measure at each threshold; None without truth.
         e_curve: float64 (256,), E-measure at each threshold; None without truth.
-        content: As in ``ImageRecord``; no part of the metrics file.
     """
 
-    key: str
-    mask: str
+    item: Item
     size: tuple[int, int]
     status: str
     values: dict
     f_curve: np.ndarray | None = field(default=None, repr=False)
     e_curve: np.ndarray | None = field(default=None, repr=False)
-    content: str = ""
+
+    @property
+    def key(self) -> str:
+        """The image's key."""
+        return self.item.key
 
     def to_json(self) -> str:
         """One line of a metrics file."""
         width, height = self.size
-        head = {"key": self.key, "status": self.status, "mask": self.mask}
+        head = {"key": self.key, "status": self.status, "mask": self.item.mask}
         return json.dumps({**head, "width": width, "height": height, **self.values})
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An image that has no mask, or whose ground truth cannot be read, and why.
-
-    Attributes:
-        key: As in ``ImageRecord``, or the file's path where no image could be told apart.
-        stage: ``"read"``, ``"decode"``, ``"segment"``, ``"score"`` or ``"write"``.
-        reason: A short code to count by.
-        message: One line for people.
-    """
-
-    key: str
-    stage: str
-    reason: str
-    message: str
-
-    @classmethod
-    def of(cls, key: str, stage: str, error: Exception) -> Failure:
-        """The failure of one image by an exception; a ``BadImage`` brings its own reason."""
-        reason = getattr(error, "reason", None)
-        lines = str(error).splitlines() or [""]
-        return cls(
-            key,
-            stage,
-            reason if isinstance(reason, str) and " " not in reason else type(error).__name__,
-            lines[0][:MESSAGE_LENGTH],
-        )
-
-    def to_json(self) -> str:
-        """One line of a failures file."""
-        return json.dumps(
-            {
-                "key": self.key,
-                "stage": self.stage,
-                "reason": self.reason,
-                "message": self.message,
-            }
-        )
-
-
-def content_of(key: str, image: bytes, truth: bytes | Failure | None) -> str:
+def content_of(key: str, image: bytes, truth: Truth | None) -> str:
     """32 hex digits that change when an image's name, bytes or ground truth do."""
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(truth, Failure):
-        # Its message may differ from time to time.
-        truth = truth.reason.encode()
-    for part in (key.encode(errors="surrogatepass"), image, truth or b""):
+    stored = b"" if truth is None else truth.encoded
+    if truth is not None and truth.failure is not None:
+        # Not its message, which may differ from time to time.
+        stored = truth.failure.reason.encode()
+    for part in (key.encode(errors="surrogatepass"), image, stored):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
-
-
-class BadImage(ValueError):
-    """An input that cannot be used, through no fault of the pipeline.
-
-    Attributes:
-        reason: A short code to count by, such as ``"truncated"``.
-    """
-
-    def __init__(self, reason: str, message: str):
-        super().__init__(message)
-        self.reason = reason
-
-
-# Where results go that are not what a stage passes on.
-TAGS = {Failure: "failures", Done: "done"}

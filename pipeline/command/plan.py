@@ -6,11 +6,12 @@ from collections import Counter
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.job_settings import OUTPUTS, Job
-from pipeline.stages.journal import changes, journal_files, read_rows
+from pipeline.job_settings import Job
+from pipeline.output_layout import OUTPUTS
 from pipeline.storage.files import literal
+from pipeline.storage.journal_files import changes, journal_files, read_rows
 from pipeline.storage.mask_names import claims, own_names, stem
-from pipeline.storage.patterns import find_files, is_shard, place
+from pipeline.storage.patterns import find_files, is_shard, real_path
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -28,7 +29,7 @@ def describe(job: Job, overwrite: bool) -> str:
 def _inputs(job: Job) -> list[str]:
     found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
     # The first of each, as the job does it.
-    files = dict({place(file[0]): file for file in reversed(found)}.values())
+    files = dict({real_path(file[0]): file for file in reversed(found)}.values())
     images = [path for path in files if not is_shard(path, job.input_format)]
     keys = [path[len(files[path]) :] for path in images]
     lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
@@ -72,7 +73,7 @@ def _output(job: Job, overwrite: bool) -> str:
         return "is empty or new"
     changed = changes(job)
     rows = (row for path in journal_files(job.output) for row in read_rows(path))
-    masks = sum(map(bool, {row.mask: row.content for row in rows}.values()))
+    masks = sum(map(bool, {row.item.mask: row.item.content for row in rows}.values()))
     if changed:
         return f"{masks} finished images are stale and done again: {', '.join(changed)}"
     return f"goes on; {masks} images are finished, and kept where they have not changed"

@@ -1,103 +1,115 @@
-"""What `run_pipeline.py` does: checks the flags, runs the job and says how it ended."""
+"""What ``run_pipeline.py`` does: parse, validate, run, report."""
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 
-# Beam's notice that its optional parts for Google Cloud are not installed.
-logging.disable(logging.WARNING)
-
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.command.dead_workers import watch_workers
-from pipeline.command.options import UsageError, parse
+from pipeline.command.last_lines import report
+from pipeline.command.logs import set_up_logging
+from pipeline.command.options import AnnotateOptions, UsageError, parse
 from pipeline.command.plan import describe
-from pipeline.command.validate import check
-from pipeline.job_settings import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
-from pipeline.stages.journal import changes, start
+from pipeline.command.validate import validate
+from pipeline.job_settings import Job
+from pipeline.output_layout import OUTPUTS, RESULTS, TEMPORARY
 from pipeline.storage.files import clear, lost_output
+from pipeline.storage.journal_files import changes, start
 
-logging.disable(logging.NOTSET)
-# Beam logs what breaks a job and raises it, too; once will do.
-logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
-
-KEPT = "what is finished is kept, and the same command with --resume{} goes on from there"
+DONE, BROKEN, USAGE, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def annotate(argv: Sequence[str]) -> int:
     """Runs the command of these flags and returns its exit status; see the README."""
+    set_up_logging()
     try:
         options = parse(argv)
-        job = check(options)
+        job = validate(options)
     except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
-        return 2
-
+        return USAGE
     if options.plan:
         print(describe(job, options.overwrite))
-        return 0
+        return DONE
+    started = time.monotonic()
+    try:
+        kept = run(job, options)
+    except KeyboardInterrupt:
+        print(f"run_pipeline.py: interrupted; {_how_to_go_on(options)}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, JobEnded) and lost_output(error) is None:
+            traceback.print_exc()
+        print(f"run_pipeline.py: {_reason(error)}; {_how_to_go_on(options)}", file=sys.stderr)
+        return BROKEN
+    failed_share = report(job, time.monotonic() - started, kept)
+    return TOO_MANY_FAILURES if failed_share > options.max_failure_rate else DONE
 
-    # Not above: what the stages import takes longer than to refuse a flag.
+
+class JobEnded(Exception):
+    """The runner ended the job before it was done."""
+
+
+def run(job: Job, options: AnnotateOptions) -> int:
+    """Runs a job to its end.
+
+    Args:
+        job: What to do.
+        options: The flags, Beam's among them.
+
+    Returns:
+        The number of images that an earlier run has finished.
+
+    Raises:
+        JobEnded: The runner cancelled the job, say.
+        Exception: What broke the job.
+    """
+    # Imported here because the stages take longer to import than a flag to refuse.
     from pipeline.build import build
+    from pipeline.stages.resume import KEPT
 
+    watch_workers(
+        lambda reason: f"run_pipeline.py: the job broke: {reason}; {_how_to_go_on(options)}"
+    )
     standard = options.view_as(StandardOptions)
     if standard.runner in (None, "DirectRunner"):
-        # What DirectRunner falls back to after it could not download another runner's binary.
+        # DirectRunner would first try to download the binary of another runner.
         standard.runner = "FnApiRunner"
     options.view_as(SetupOptions).save_main_session = False
 
-    kept = KEPT.format(" instead of --overwrite" if options.overwrite else "")
-    watch_workers(f"run_pipeline.py: the job broke: {{}}; {kept}".format)
-    started = time.monotonic()
-    try:
-        clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
-        for change in changes(job):
-            print(f"{change}: what was finished is done again", file=sys.stderr)
-        start(job)
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline, job)
-        state = pipeline.run().wait_until_finish()
-        clear(job.output, [TEMPORARY])
-    except KeyboardInterrupt:
-        print(f"run_pipeline.py: interrupted; {kept}", file=sys.stderr)
-        return 130
-    except Exception as error:
-        lost = lost_output(error)
-        if lost is None:
-            traceback.print_exc()
-        lines = str(lost or error).strip().splitlines() or [type(error).__name__]
-        # A worker of another process sends the text of its traceback.
-        reason = lines[-1 if lines[0].startswith("Traceback") else 0]
-        print(f"run_pipeline.py: the job broke: {reason}; {kept}", file=sys.stderr)
-        return 1
+    clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
+    for change in changes(job):
+        print(f"{change}: what was finished is done again", file=sys.stderr)
+    start(job)
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, job)
+    result = pipeline.run()
+    state = result.wait_until_finish()
+    clear(job.output, [TEMPORARY])
     if state != PipelineState.DONE:
-        print(f"run_pipeline.py: the job ended as {state}; {kept}", file=sys.stderr)
-        return 1
-    seconds = time.monotonic() - started
+        raise JobEnded(f"the job ended as {state}")
+    found = result.metrics().query(MetricsFilter().with_name(KEPT))["counters"]
+    return sum(counter.result for counter in found)
 
-    with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
-        summary = json.load(file)
-    for reason, count in summary["failures"].items():
-        print(f"{count} failed: {reason}", file=sys.stderr)
-    bad_truths = summary["bad_truths"]
-    if bad_truths:
-        print(
-            f"{bad_truths} ground truths cannot be used; truth_error in metrics/ says why",
-            file=sys.stderr,
-        )
-    elif job.truth is not None and not summary["with_truth"]:
-        print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
-    images, failed = summary["images"], summary["failed"]
-    print(
-        f"{images} images, {failed} failures, {seconds:.1f} s, {images / seconds:.1f} images/s, "
-        f"output in {job.output}"
+
+def _how_to_go_on(options: AnnotateOptions) -> str:
+    instead = " instead of --overwrite" if options.overwrite else ""
+    return (
+        f"what is finished is kept, and the same command with --resume{instead} goes on from there"
     )
-    return 3 if failed > options.max_failure_rate * images else 0
+
+
+def _reason(error: Exception) -> str:
+    """One line that says why a job ended."""
+    if isinstance(error, JobEnded):
+        return str(error)
+    lines = str(lost_output(error) or error).strip().splitlines() or [type(error).__name__]
+    # A worker in another process sends its traceback as text; the last line is the error.
+    return f"the job broke: {lines[-1 if lines[0].startswith('Traceback') else 0]}"

@@ -1,28 +1,24 @@
-"""What is checked before a job starts."""
+"""Turns the flags into a job, or refuses them with what would do."""
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import StandardOptions
+from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.command.options import AnnotateOptions, UsageError
-from pipeline.job_settings import JOURNAL, MASKS, OUTPUTS, RESULTS, TEMPORARY, Job
-from pipeline.stages.journal import HEAD, read_head
-from pipeline.storage.files import absolute, delete, literal, write_file
+from pipeline.command.output_folder import check_apart, check_output, check_writable
+from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
 from pipeline.storage.patterns import find_files
 
 SAMPLE = str(Path(__file__).parents[1] / "sample")
-# Of no use beside --masks; the job has their defaults, so that a flag that was given is known.
+# Flags refused together with --masks. A value other than the default means that the user gave it.
 ANNOTATION_FLAGS = (
     "input_format",
     "model",
@@ -34,77 +30,88 @@ ANNOTATION_FLAGS = (
 )
 
 
-def check(options: AnnotateOptions) -> Job:
+def validate(options: AnnotateOptions) -> Job:
     """Turns flags into a job.
 
     Raises:
         UsageError: A value cannot work; the message names it and what would do.
     """
-    # S3, HDFS and Azure need Beam's flags to be looked at; a pipeline hands them over too late.
+    # S3, HDFS and Azure read Beam's flags. A pipeline would hand them over too late for the checks.
     FileSystems.set_options(options)
-    given = {
-        name: value for name in ANNOTATION_FLAGS if (value := getattr(options, name)) is not None
-    }
+    _check_combination(options)
+    _check_values(options)
+    job = _job(options)
+    if job.masks is None:
+        job = replace(job, model_content=_check_model(job.model))
+    _check_inputs(job, options.overwrite)
+    check_output(job, options.overwrite)
+    if _runner(options) == "dataflowrunner":
+        _check_remote(job)
+    if job.masks is None and job.model not in PRESETS:
+        _check_network(job)
+    check_writable(job.output)
+    return job
+
+
+def _check_combination(options: AnnotateOptions) -> None:
     if options.masks is not None:
         if options.truth is None:
             raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
+        given = [n for n in ANNOTATION_FLAGS if getattr(options, n) != getattr(Job, n)]
         unused = [*(["input"] if options.input else []), *given]
         if unused:
             flags = ", ".join(f"--{name}" for name in unused)
             raise UsageError(f"--masks scores existing masks, without a network; leave out {flags}")
     if options.resume and options.overwrite:
         raise UsageError("--resume keeps what is there and --overwrite removes it; give one")
-    job = Job(
+
+
+def _check_values(options: AnnotateOptions) -> None:
+    if options.image_size < 32 or options.image_size % 32:
+        raise UsageError(f"--image_size must be a multiple of 32; got {options.image_size}")
+    if options.batch_size < 1:
+        raise UsageError(f"--batch_size must be at least 1; got {options.batch_size}")
+    if options.threshold is not None and not 0 < options.threshold <= 1:
+        raise UsageError(f"--threshold must be in (0, 1]; got {options.threshold}")
+    if not options.read_timeout > 0:
+        raise UsageError(f"--read_timeout must be above 0; got {options.read_timeout}")
+    if not 0 <= options.max_failure_rate <= 1:
+        raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
+
+
+def _job(options: AnnotateOptions) -> Job:
+    return Job(
         output=options.output,
-        read_timeout=options.read_timeout,
-        resume=options.resume,
         inputs=() if options.masks is not None else tuple(options.input or [SAMPLE]),
         truth=options.truth,
         masks=options.masks,
-        **given,
+        read_timeout=options.read_timeout,
+        resume=options.resume,
+        processes=_processes(options),
+        **{name: getattr(options, name) for name in ANNOTATION_FLAGS},
     )
-    if job.image_size < 32 or job.image_size % 32:
-        raise UsageError(f"--image_size must be a multiple of 32; got {job.image_size}")
-    if job.batch_size < 1:
-        raise UsageError(f"--batch_size must be at least 1; got {job.batch_size}")
-    if job.threshold is not None and not 0 < job.threshold <= 1:
-        raise UsageError(f"--threshold must be in (0, 1]; got {job.threshold}")
-    if not job.read_timeout > 0:
-        raise UsageError(f"--read_timeout must be above 0; got {job.read_timeout}")
-    if not 0 <= options.max_failure_rate <= 1:
-        raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
-    if job.masks is None:
-        job = replace(job, model_content=_check_model(job.model))
-    for flag, patterns, kind in (
-        ("--input", job.inputs, job.input_format),
-        ("--masks", [job.masks], "images"),
-        ("--truth", [job.truth], "images"),
-    ):
-        for pattern in filter(None, patterns):
-            read = _check_pattern(flag, pattern, kind)
-            if options.overwrite:
-                _check_apart(flag, read, job.output, "--overwrite removes")
-            if options.resume:
-                _check_apart(flag, read, job.output, "the run that --resume goes on with wrote")
-    _check_output(job, options.overwrite)
-    if options.view_as(StandardOptions).runner == "DataflowRunner":
-        _check_remote(
-            {
-                "--output": [job.output],
-                "--input": job.inputs,
-                "--masks": [job.masks] if job.masks else [],
-                "--truth": [job.truth] if job.truth else [],
-                "--model": [job.model],
-            }
-        )
-    if job.masks is None and job.model not in PRESETS:
-        _check_network(job)
-    _check_writable(job.output)
-    return job
+
+
+def _processes(options: AnnotateOptions) -> int:
+    """Worker processes that share a machine's cores, as in ``Job``."""
+    direct = options.view_as(DirectOptions)
+    if _runner(options) == "dataflowrunner":
+        # Unless told otherwise, Dataflow runs one process on each core.
+        experiments = options.view_as(DebugOptions).experiments or []
+        return 1 if "no_use_multiple_sdk_containers" in experiments else 0
+    if direct.direct_running_mode != "multi_processing":
+        return 1
+    return direct.direct_num_workers  # 0 is one on each core here, too.
+
+
+def _runner(options: AnnotateOptions) -> str:
+    """The runner's name in one form: Beam accepts ``dataflow`` and ``DataflowRunner``."""
+    name = (options.view_as(StandardOptions).runner or "").lower()
+    return name if name.endswith("runner") else f"{name}runner"
 
 
 def _check_model(model: str) -> str:
-    """What the model holds, see ``content_of_model``."""
+    """The digest of the model's file, see ``content_of_model``."""
     with_weights = [name for name, preset in PRESETS.items() if preset.weights]
     if model in PRESETS and model not in with_weights:
         raise UsageError(f"preset {model!r} has no weights; there are {', '.join(with_weights)}")
@@ -127,7 +134,7 @@ def _check_model(model: str) -> str:
 
 def _check_network(job: Job) -> None:
     """Loads a file and runs it once: nothing else tells whether it is a network, and of what."""
-    # Here and not above: with a preset, the command needs neither TensorFlow nor the stages yet.
+    # Imported here because with a preset the command needs no TensorFlow yet.
     from pipeline.stages.segment import network_of
 
     try:
@@ -136,14 +143,19 @@ def _check_network(job: Job) -> None:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 
 
-def _check_remote(values: dict[str, Sequence[str]]) -> None:
-    for flag, paths in values.items():
-        for path in paths:
-            if FileSystems.get_scheme(path) is None and path not in PRESETS:
-                raise UsageError(
-                    f"{flag} {path!r} is on this machine, where Dataflow's workers cannot see it; "
-                    "name a bucket, such as gs://bucket/folder"
-                )
+def _check_inputs(job: Job, overwrite: bool) -> None:
+    """Checks that every pattern matches, and that no input is an output of the job."""
+    for flag, patterns, kind in (
+        ("--input", job.inputs, job.input_format),
+        ("--masks", [job.masks], "images"),
+        ("--truth", [job.truth], "images"),
+    ):
+        for pattern in filter(None, patterns):
+            paths = _check_pattern(flag, pattern, kind)
+            if overwrite:
+                check_apart(flag, paths, job.output, "--overwrite removes")
+            if job.resume:
+                check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
 
 
 def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
@@ -156,71 +168,19 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     return found
 
 
-def _check_apart(flag: str, paths: list[str], output: str, what: str) -> None:
-    ours = tuple(absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
-    for path in paths:
-        if absolute(path).startswith(ours):
-            raise UsageError(f"{flag} reads {path!r}, which {what}")
-
-
-def _check_output(job: Job, overwrite: bool) -> None:
-    output = job.output
-    if os.path.isfile(output):
-        raise UsageError(f"--output {output!r} is a file; name a folder")
-    try:
-        everything = FileSystems.join(literal(output), "**")
-        # What a run has left that was killed before it began.
-        begun = absolute(FileSystems.join(output, TEMPORARY)) + "/"
-        # One file tells as a rule, without a list of all masks.
-        for limits in ([1], None):
-            found = FileSystems.match([everything], limits=limits)[0].metadata_list
-            taken = any(not absolute(file.path).startswith(begun) for file in found)
-            if taken or not found:
-                break
-        journal = read_head(output) if taken and job.resume else None
-        foreign = _foreign(output) if taken and overwrite else None
-    except Exception as error:
-        raise UsageError(f"--output {output!r} cannot be used: {error}") from error
-    if taken and job.resume and journal is None:
-        raise UsageError(
-            f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
-            "another folder"
-        )
-    if foreign is not None:
-        raise UsageError(
-            f"--output {output!r} holds {foreign}, but no journal of an earlier job, so "
-            "--overwrite might remove what no job made; name another folder, or remove it yourself"
-        )
-    if taken and not overwrite and not job.resume:
-        raise UsageError(
-            f"--output {output!r} is not empty; name another folder, or add --resume to go on with "
-            "what an earlier run left there, or --overwrite to replace it"
-        )
-
-
-def _foreign(output: str) -> str | None:
-    """What there is of the names that a job writes, where no job has begun a journal."""
-    if FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
-        return None
-    for name in (MASKS, *RESULTS):
-        path = literal(FileSystems.join(output, name))
-        if any(found.metadata_list for found in FileSystems.match([path, f"{path}/**"], [1, 1])):
-            return name
-    return None
-
-
-def _check_writable(output: str) -> None:
-    """Writes a file there and takes it away again: nothing else tells."""
-    probe = f"{TEMPORARY}/probe-{uuid.uuid4().hex}"
-    folder = Path(absolute(FileSystems.join(output, TEMPORARY)))
-    is_local = FileSystems.get_scheme(output) is None
-    new = [path for path in (folder, *folder.parents) if is_local and not path.exists()]
-    try:
-        write_file(output, probe, b"not empty, as S3 would get no file")
-        delete([FileSystems.join(output, probe)])
-    except Exception as error:
-        raise UsageError(f"--output {output!r} cannot be written to: {error}") from error
-    finally:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+def _check_remote(job: Job) -> None:
+    """Checks that workers on other machines can see every path."""
+    values: dict[str, Sequence[str | None]] = {
+        "--output": [job.output],
+        "--input": job.inputs,
+        "--masks": [job.masks],
+        "--truth": [job.truth],
+        "--model": [job.model],
+    }
+    for flag, paths in values.items():
+        for path in filter(None, paths):
+            if FileSystems.get_scheme(path) is None and path not in PRESETS:
+                raise UsageError(
+                    f"{flag} {path!r} is on this machine, where Dataflow's workers cannot see it; "
+                    "name a bucket, such as gs://bucket/folder"
+                )

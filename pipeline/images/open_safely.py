@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pipeline.records import BadImage
-from pipeline.stages.threads import room_for
+from pipeline.failures import BadImage
+from pipeline.images.memory import room_for
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000

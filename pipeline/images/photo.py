@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 
-import apache_beam as beam
 import numpy as np
 from PIL import Image
 
 from pipeline.images.open_safely import bad_image, opened
-from pipeline.records import TAGS, DecodedImage, Failure, ImageRecord
-from pipeline.stages.threads import CORES, InThreads
 
 # Images are first reduced by whole factors, down to this many times the network's side.
 REDUCED = 3
@@ -96,32 +92,3 @@ def gray_levels(block: Image.Image) -> np.ndarray:
 
 def _is_wide(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
-
-
-class DecodeImages(beam.PTransform):
-    """``ImageRecord`` to ``DecodedImage``; failures under the tag ``"failures"``.
-
-    Args:
-        size: Side of the square that the network takes, in pixels.
-        ahead: Most images that are decoded before the network takes them.
-    """
-
-    def __init__(self, size: int, ahead: int):
-        super().__init__()
-        self.size = size
-        self.ahead = ahead
-
-    def expand(self, records):
-        """Decodes each record by itself."""
-        function = functools.partial(decode_record, size=self.size)
-        decoded = beam.ParDo(InThreads(function, self.ahead, CORES, TAGS, "decode", "decoded"))
-        return records | decoded.with_outputs("failures", main="images")
-
-
-def decode_record(record: ImageRecord, size: int) -> Iterator[DecodedImage | Failure]:
-    """Decodes a photo for the network; see ``decode_image``."""
-    try:
-        pixels, upright = decode_image(record.image, size)
-        yield DecodedImage(record.key, record.mask, pixels, upright, record.truth, record.content)
-    except Exception as error:
-        yield Failure.of(record.key, "decode", error)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from pipeline.failures import BadImage
 from pipeline.images.open_safely import bad_image, opened
 from pipeline.images.photo import blocks, gray_levels
-from pipeline.records import BadImage
 
 
 def decode_mask(data: bytes) -> np.ndarray:

@@ -1,101 +1,83 @@
-"""Images from files of their own or from TFRecord shards.
+"""Images from files of their own or from TFRecord shards, and existing masks to be scored.
 
-Only names travel between workers: shards are indexed first, cut into chunks of a few records, and
-read where the images are used.
+Only names travel between workers. Shards are indexed and cut into chunks of a few records, and the
+chunks are read where the images are used.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict
 
-from pipeline.records import TAGS, Failure, Source
-from pipeline.stages.threads import InThreads
-from pipeline.storage.load import index_shard, load, load_pair, lost
-from pipeline.storage.mask_names import claims, stem
-from pipeline.storage.patterns import FindFiles, is_shard, place
+from pipeline.failures import Attempt, BadImage, Failure, attempt
+from pipeline.records import ImageRecord, Item, Source, Truth, content_of
+from pipeline.stages.list_files import ListFiles
+from pipeline.stages.outcomes import Outcome, split_attempts
+from pipeline.stages.pair import PairMasks, PairPhotos
+from pipeline.stages.timed_reads import TimedReads
+from pipeline.storage.files import read_file
+from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.patterns import is_shard
+from pipeline.storage.shards import index_shard, read_chunk, rest_of_chunk
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
 
 
 class ReadImages(beam.PTransform):
-    """Patterns to ``ImageRecord``; ``"failures"``, and ``"done"``: ``Done`` of what need not be.
+    """Patterns to ``ImageRecord``.
 
     Args:
         patterns: Files, folders or globs.
         input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``.
-        truth: Pattern of the ground truth of image files, matched by the path below the pattern's
-            fixed folder, without suffix. Records of shards carry their own.
-        timeout: Seconds that a read may take before it is a failure.
-        output: The output folder.
-        finished: What an earlier run has finished: (path of a mask, content); None for nothing.
+        truth: Pattern of the ground truth of image files, or None. Records of shards carry theirs.
+        timeout: Seconds that the read of an image may take.
     """
 
     def __init__(
-        self,
-        patterns: Iterable[str],
-        input_format: str,
-        truth: str | None,
-        timeout: float,
-        output: str = "",
-        finished: beam.PCollection | None = None,
+        self, patterns: tuple[str, ...], input_format: str, truth: str | None, timeout: float
     ):
         super().__init__()
-        self.patterns = tuple(patterns)
+        self.patterns = patterns
         self.input_format = input_format
         self.truth = truth
         self.timeout = timeout
-        self.output = output
-        self.finished = finished
 
-    def expand(self, begin):
-        """Finds files, indexes shards, tells names apart, reads."""
-        found = begin | "Find" >> FindFiles(self.patterns, self.input_format)
-        images, shards = found["files"] | "Kind" >> beam.Partition(
+    def expand(self, begin) -> Outcome:
+        """Lists files, pairs them with truths, indexes shards, tells names apart, reads."""
+        listed = begin | "ListFiles" >> ListFiles(self.patterns, self.input_format)
+        photos, shards = listed.results | "Kind" >> beam.Partition(
             lambda file, _: int(is_shard(file[0], self.input_format)), 2
         )
-        truths = begin | "FindTruth" >> FindFiles((self.truth,) if self.truth else (), "images")
-        sources = (
-            _stems(images, truths["files"])
-            | "Join" >> beam.CoGroupByKey()
-            | "Pair" >> beam.FlatMap(_sources)
+        truths = begin | "ListTruths" >> ListFiles((self.truth,) if self.truth else (), "images")
+        sources = (photos, truths.results) | "Pair" >> PairPhotos()
+        indexed = split_attempts(shards, "Index", _index(self.timeout))
+        chunks = (
+            indexed.results
+            | "Chunks" >> beam.Filter(lambda step: step.chunk is not None)
+            | "Chunk" >> beam.Map(lambda step: step.chunk)
         )
-        index = shards | "Index" >> beam.ParDo(_index(self.timeout)).with_outputs(
-            "keys", "failures", main="chunks"
+        record_keys = (
+            indexed.results
+            | "Records" >> beam.Filter(lambda step: step.key is not None)
+            | "RecordKey" >> beam.Map(lambda step: step.key)
         )
-        keys = sources | "Key" >> beam.Map(lambda source: source.path[len(source.root) :])
-        taken = (
-            (keys, index.keys)
-            | "AllKeys" >> beam.Flatten()
-            | "Claim" >> beam.FlatMap(claims)
-            | beam.combiners.Count.PerElement()
-            | "Taken" >> beam.Filter(lambda claim: claim[1] > 1)
+        photo_keys = sources | "PhotoKey" >> beam.Map(_photo_key)
+        taken = (photo_keys, record_keys) | "Taken" >> _TakenNames()
+        read = split_attempts(
+            (sources, chunks) | "Sources" >> beam.Flatten() | beam.Reshuffle(),
+            "Load",
+            _read(self.timeout),
+            AsDict(taken),
         )
-        side_inputs = [AsDict(taken), *([AsDict(self.finished)] if self.finished else [])]
-        loaded = (
-            (sources, index.chunks)
-            | "AllSources" >> beam.Flatten()
-            | beam.Reshuffle()
-            | "Load"
-            >> beam.ParDo(_load(self.output, self.timeout), *side_inputs).with_outputs(
-                "failures", "done", main="images"
-            )
-        )
-        failures = (
-            found["failures"],
-            truths["failures"],
-            index.failures,
-            loaded.failures,
-        ) | "AllFailures" >> beam.Flatten()
-        return {"images": loaded.images, "done": loaded.done, "failures": failures}
+        failures = (listed.failures, truths.failures, indexed.failures, read.failures)
+        return Outcome(read.results, failures | "Failures" >> beam.Flatten())
 
 
-class ReadPairs(beam.PTransform):
-    """Existing masks and their ground truth, matched as in ``ReadImages``, to ``ImageRecord``.
+class ReadMasks(beam.PTransform):
+    """Existing masks and their ground truth to ``ImageRecord``, with the mask as the image.
 
     A mask without truth, or a truth without mask, is a failure.
 
@@ -103,88 +85,126 @@ class ReadPairs(beam.PTransform):
         masks: Pattern of masks.
         truth: Pattern of their ground truth.
         timeout: As for ``ReadImages``.
-        finished: Likewise.
     """
 
-    def __init__(
-        self, masks: str, truth: str, timeout: float, finished: beam.PCollection | None = None
-    ):
+    def __init__(self, masks: str, truth: str, timeout: float):
         super().__init__()
         self.masks = masks
         self.truth = truth
         self.timeout = timeout
-        self.finished = finished
 
-    def expand(self, begin):
-        """Finds both, joins and reads them."""
-        masks = begin | "Find" >> FindFiles((self.masks,), "images")
-        truths = begin | "FindTruth" >> FindFiles((self.truth,), "images")
-        side_inputs = [AsDict(self.finished)] if self.finished else []
-        loaded = (
-            _stems(masks["files"], truths["files"])
-            | "Join" >> beam.CoGroupByKey()
-            | "Pair" >> beam.FlatMap(_pairs)
-            | "Load"
-            >> beam.ParDo(_load_pairs(self.timeout), *side_inputs).with_outputs(
-                "failures", "done", main="images"
-            )
+    def expand(self, begin) -> Outcome:
+        """Lists both, pairs and reads them."""
+        masks = begin | "ListMasks" >> ListFiles((self.masks,), "images")
+        truths = begin | "ListTruths" >> ListFiles((self.truth,), "images")
+        pairs = (masks.results, truths.results) | "Pair" >> PairMasks()
+        read = split_attempts(pairs, "Load", _read_pairs(self.timeout))
+        failures = (masks.failures, truths.failures, read.failures)
+        return Outcome(read.results, failures | "Failures" >> beam.Flatten())
+
+
+class _TakenNames(beam.PTransform):
+    """Collections of keys to (what more than one key claims, how many do)."""
+
+    def expand(self, keys):
+        return (
+            keys
+            | beam.Flatten()
+            | "Claim" >> beam.FlatMap(claims)
+            | beam.combiners.Count.PerElement()
+            | "Twice" >> beam.Filter(lambda claim: claim[1] > 1)
         )
-        failures = (
-            masks["failures"],
-            truths["failures"],
-            loaded.failures,
-        ) | "AllFailures" >> beam.Flatten()
-        return {"images": loaded.images, "done": loaded.done, "failures": failures}
 
 
-def _stems(images, truths) -> dict:
-    return {
-        "images": images | "Stem" >> beam.Map(_by_stem),
-        "truths": truths | "StemOfTruth" >> beam.Map(_by_stem),
-    }
+def _photo_key(source: Source) -> str:
+    return source.path[len(source.root) :]
 
 
-def _by_stem(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
-    path, folder = file
-    return stem(path[len(folder) :]), file
+def read_source(source: Source, taken: Mapping[str, int]) -> Iterator[Attempt[ImageRecord]]:
+    """Reads the images of a source.
+
+    Args:
+        source: An image file or a chunk of a shard.
+        taken: What more than one image claims, see ``mask_names.claims``.
+    """
+    if source.count is not None:
+        yield from read_chunk(source, taken)
+        return
+    key, mask = own_names(_photo_key(source), taken, source.path)
+    yield attempt("read", key, _read_photo, key, mask, source)
 
 
-def _sources(joined) -> Iterator[Source]:
-    _, found = joined
-    # Photos and masks may lie in one folder; a photo is no truth of its own, however it is spelt.
-    photos = {place(path) for path, _ in found["images"]}
-    truths = (path for path, _ in found["truths"])
-    truth = min((path for path in truths if place(path) not in photos), default=None)
-    for path, folder in found["images"]:
-        yield Source(path, root=folder, truth=truth)
+def rest_of_source(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
+    """Yields a failure for every image of a source after the first ``count``."""
+    if source.count is not None:
+        yield from rest_of_chunk(source, count, error)
+    else:
+        yield Attempt(failure=Failure.of(_photo_key(source), "read", error))
 
 
-def _pairs(joined) -> Iterator[tuple[str, str | None, str | None]]:
-    """Key, mask and truth; one of the two may be missing."""
-    _, found = joined
-    masks, truths = sorted(found["images"]), sorted(found["truths"])
-    for path, folder in masks or truths:
-        key, truth = path[len(folder) :], truths[0][0] if truths else None
-        yield (key, path, truth) if masks else (key, None, path)
+def read_pair(pair: tuple[str, str | None, str | None]) -> Iterator[Attempt[ImageRecord]]:
+    """Reads an existing mask, in place of an image, and its ground truth.
+
+    Args:
+        pair: Key, path of the mask, path of the ground truth. One of the two may be None.
+    """
+    yield attempt("read", pair[0], _read_pair, *pair)
 
 
-def _index(timeout: float) -> InThreads:
-    tags = {Failure: "failures", str: "keys"}
-    return InThreads(index_shard, 2, 2, tags, "index", timeout=timeout, on_timeout=_lost_shard)
+def _read_photo(key: str, mask: str, source: Source) -> ImageRecord:
+    image = read_file(source.path)
+    truth = None if source.truth is None else _read_truth(key, source.truth)
+    return ImageRecord(Item(key, mask, content_of(key, image, truth), truth), image)
 
 
-def _load(output: str, timeout: float) -> InThreads:
-    function = functools.partial(load, output=output)
-    return InThreads(function, AT_ONCE, AT_ONCE, TAGS, "read", "read", timeout, lost)
+def _read_truth(key: str, path: str) -> Truth:
+    """A truth that cannot be read says why: without it, the image still gets a mask."""
+    read = attempt("read", key, read_file, path)
+    return Truth(failure=read.failure) if read.failure else Truth(read.result)
 
 
-def _load_pairs(timeout: float) -> InThreads:
-    return InThreads(load_pair, AT_ONCE, AT_ONCE, TAGS, "read", "read", timeout, _lost_pair)
+def _read_pair(key: str, mask: str | None, truth: str | None) -> ImageRecord:
+    if mask is None:
+        raise BadImage("missing_mask", f"no mask for the truth {key}")
+    if truth is None:
+        raise BadImage("missing_truth", f"no truth for the mask {key}")
+    image, stored = read_file(mask), Truth(read_file(truth))
+    return ImageRecord(Item(key, mask, content_of(key, image, stored), stored), image)
 
 
-def _lost_shard(file: tuple[str, str], count: int, error: Exception) -> Iterator[Failure]:
-    yield Failure.of(file[0], "read", error)
+def _rest_of_shard(file: tuple[str, str], _: int, error: Exception) -> Iterator[Attempt]:
+    yield Attempt(failure=Failure.of(file[0], "read", error))
 
 
-def _lost_pair(pair: tuple, _: int, error: Exception) -> Iterator[Failure]:
-    yield Failure.of(pair[0], "read", error)
+def _rest_of_pair(pair: tuple, _: int, error: Exception) -> Iterator[Attempt]:
+    yield Attempt(failure=Failure.of(pair[0], "read", error))
+
+
+def _index(timeout: float) -> TimedReads:
+    return TimedReads(
+        index_shard, ahead=2, at_once=2, name="index", timeout=timeout, on_timeout=_rest_of_shard
+    )
+
+
+def _read(timeout: float) -> TimedReads:
+    return TimedReads(
+        read_source,
+        ahead=AT_ONCE,
+        at_once=AT_ONCE,
+        name="read",
+        timeout=timeout,
+        on_timeout=rest_of_source,
+        counter="read",
+    )
+
+
+def _read_pairs(timeout: float) -> TimedReads:
+    return TimedReads(
+        read_pair,
+        ahead=AT_ONCE,
+        at_once=AT_ONCE,
+        name="read",
+        timeout=timeout,
+        on_timeout=_rest_of_pair,
+        counter="read",
+    )

@@ -5,20 +5,20 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.shared import Shared
 
 from model.inference.tensorflow_notices import without_notices
 from model.presets import PRESETS
+from pipeline.failures import Attempt, BadImage, attempt
 from pipeline.job_settings import Job
-from pipeline.records import BadImage, DecodedImage, Failure, Prediction
-from pipeline.stages.threads import in_window
+from pipeline.records import DecodedImage, Prediction
+from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
 from pipeline.storage.model_file import local_copy
 
 if TYPE_CHECKING:
@@ -70,46 +70,49 @@ def load_network(
     """
     path = model if model in PRESETS else local_copy(model, content)
     with without_notices():
-        # Here and not above, so that building a graph loads no TensorFlow.
+        # Imported here so that building a graph loads no TensorFlow.
         from model.inference.load import load_model
         from model.inference.segmenter import Segmenter
 
         return Segmenter(load_model(path), image_size, batch_size, tta, precision)
 
 
-def segment(images: list[DecodedImage], network: Network) -> Iterator[Prediction | Failure]:
-    """Runs the network on a batch; image by image if it fails."""
-    # Here and not above, so that building a graph loads no TensorFlow.
+def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
+    """Runs the network on a batch, and image by image if the batch fails."""
+    batch = attempt("segment", images[0].item.key, _maps, images, network)
+    if batch.failure is None:
+        for image, probability in zip(images, batch.result, strict=True):
+            yield attempt("segment", image.item.key, _prediction, image, probability)
+    elif len(images) == 1:
+        yield batch
+    else:
+        logging.warning("a batch of %d failed, its images follow one by one", len(images))
+        for image in images:
+            yield from segment([image], network)
+
+
+def _maps(images: list[DecodedImage], network: Network) -> np.ndarray:
+    maps = network(np.stack([image.pixels for image in images]))
+    if len(maps) != len(images):
+        raise ValueError(f"the network gave {len(maps)} maps for {len(images)} images")
+    return maps
+
+
+def _prediction(image: DecodedImage, probability: np.ndarray) -> Prediction:
+    # Imported here so that building a graph loads no TensorFlow.
     from model.inference.segmenter import ROUNDING
 
-    try:
-        maps = network(np.stack([image.pixels for image in images]))
-        pairs = list(zip(images, maps, strict=True))
-    except Exception as error:
-        if len(images) == 1:
-            yield Failure.of(images[0].key, "segment", error)
-        else:
-            logging.warning("a batch of %d failed, its images follow one by one", len(images))
-            for image in images:
-                yield from segment([image], network)
-        return
-    for image, probability in pairs:
-        low, high = float(probability.min()), float(probability.max())
-        if low >= -ROUNDING and high <= 1 + ROUNDING:
-            yield Prediction(
-                image.key, image.mask, probability, image.size, image.truth, image.content
-            )
-            continue
-        if np.isfinite(probability).all():
-            what = f"the network's map goes from {low:.3g} to {high:.3g}; probabilities would do"
-            error = BadImage("no_probability", what)
-        else:
-            error = BadImage("not_finite", "the network's map holds values that are no numbers")
-        yield Failure.of(image.key, "segment", error)
+    low, high = float(probability.min()), float(probability.max())
+    if low >= -ROUNDING and high <= 1 + ROUNDING:
+        return Prediction(image.item, probability, image.size)
+    if np.isfinite(probability).all():
+        what = f"the network's map goes from {low:.3g} to {high:.3g}; probabilities would do"
+        raise BadImage("no_probability", what)
+    raise BadImage("not_finite", "the network's map holds values that are no numbers")
 
 
 class SegmentImages(beam.PTransform):
-    """``DecodedImage`` to ``Prediction``; failures under the tag ``"failures"``.
+    """``DecodedImage`` to ``Prediction``.
 
     Args:
         load: Makes the network, once in each process.
@@ -121,10 +124,9 @@ class SegmentImages(beam.PTransform):
         self.load = load
         self.batch_size = batch_size
 
-    def expand(self, images):
+    def expand(self, images) -> Outcome:
         """Batches what a bundle brings."""
-        batches = beam.ParDo(_Segment(self.load, self.batch_size))
-        return images | batches.with_outputs("failures", main="predictions")
+        return split_attempts(images, "Batches", _Segment(self.load, self.batch_size))
 
 
 class _Segment(beam.DoFn):
@@ -133,33 +135,32 @@ class _Segment(beam.DoFn):
         self.batch_size = batch_size
         self.shared = Shared()
         self.segmented = Metrics.counter("images", "segmented")
-        self.seconds = Metrics.distribution("images", "inference_microseconds")
+        self.microseconds = Metrics.distribution("images", "inference_microseconds")
         self.sizes = Metrics.distribution("images", "batch_size")
 
     def setup(self):
-        # A process sets up many DoFns; the network is theirs together.
+        # Beam sets up many DoFns in a process. They share one network.
         self.network = self.shared.acquire(self.load)
 
     def start_bundle(self):
         self.waiting: list[DecodedImage] = []
 
-    def process(self, image: DecodedImage):
+    def process(self, image: DecodedImage) -> Iterator:
         self.waiting.append(image)
         if len(self.waiting) == self.batch_size:
             yield from self._flush()
 
-    def finish_bundle(self):
-        yield from map(in_window, self._flush() if self.waiting else ())
+    def finish_bundle(self) -> Iterator:
+        if self.waiting:
+            yield from map(in_window, self._flush())
 
-    def _flush(self) -> Iterable:
+    def _flush(self) -> Iterator:
         batch, self.waiting = self.waiting, []
         start = time.perf_counter()
-        results = list(segment(batch, self.network))
-        self.seconds.update(int(1e6 * (time.perf_counter() - start)))
+        attempts = list(segment(batch, self.network))
+        self.microseconds.update(int(1e6 * (time.perf_counter() - start)))
         self.sizes.update(len(batch))
-        for result in results:
-            if isinstance(result, Failure):
-                yield TaggedOutput("failures", result)
-            else:
+        for one in attempts:
+            if one.failure is None:
                 self.segmented.inc()
-                yield result
+            yield emit(one)

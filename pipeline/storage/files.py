@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.job_settings import TEMPORARY
+from pipeline.failures import BadImage, OutputLost
+from pipeline.output_layout import TEMPORARY
 
 # The trouble of the whole folder, not of one file: the next file would not fare better.
 _FATAL = {
@@ -28,12 +29,11 @@ _FATAL = {
     errno.ENODEV: "the mount is gone",
     errno.ENOTCONN: "the mount is gone",
 }
+# A larger file is no photo; a PNG of 100 megapixels may come near.
+MAX_FILE_BYTES = 256 << 20
+_PIECE = 1 << 20
 # Seconds before a write that failed is tried again.
 PAUSES = (0.1, 0.5, 2.0)
-
-
-class OutputLost(Exception):
-    """Nothing can be written to the output folder any more; what is there is kept."""
 
 
 def lost_output(error: BaseException | None) -> OutputLost | None:
@@ -46,6 +46,25 @@ def lost_output(error: BaseException | None) -> OutputLost | None:
         lost = lost or (OutputLost(text[1]) if text else None)
         error = error.__cause__ or error.__context__
     return lost
+
+
+def read_file(path: str) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+        BadImage: It is larger than any image that is decoded.
+        OSError: It cannot be read.
+    """
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        # Piece by piece: one read would reserve as much memory as the file claims to hold.
+        pieces, size = [], 0
+        while piece := file.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_FILE_BYTES:
+                limit = MAX_FILE_BYTES >> 20
+                raise BadImage("too_large", f"a file of over {limit} MiB cannot be an image")
+        return b"".join(pieces)
 
 
 def write_file(output: str, name: str, data: bytes) -> None:

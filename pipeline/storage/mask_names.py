@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from pipeline.job_settings import MASKS
+from pipeline.output_layout import MASKS
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LONGEST_PART = 100

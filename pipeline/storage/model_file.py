@@ -11,7 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from model.presets import PRESETS
 
-_PART = 1 << 20
+_PIECE = 1 << 20
 
 
 def content_of_model(model: str) -> str:
@@ -56,29 +56,30 @@ def local_copy(model: str, content: str) -> str:
 
 
 def _download(model: str) -> Path:
-    folder = _cache()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Downloads a file to the cache, into a folder that is named by the file's digest."""
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
     digest = hashlib.blake2b(digest_size=16)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as target:
-        try:
-            with FileSystems.open(model, compression_type="uncompressed") as source:
-                while part := source.read(_PART):
-                    digest.update(part)
-                    target.write(part)
-        except BaseException:
-            os.unlink(target.name)
-            raise
-    path = folder / digest.hexdigest() / _name(model)
-    path.parent.mkdir(exist_ok=True)
-    os.replace(target.name, path)
+    with tempfile.TemporaryDirectory(dir=cache) as unfinished:
+        part = Path(unfinished) / _name(model)
+        with (
+            FileSystems.open(model, compression_type="uncompressed") as source,
+            part.open("wb") as target,
+        ):
+            while piece := source.read(_PIECE):
+                digest.update(piece)
+                target.write(piece)
+        path = cache / digest.hexdigest() / _name(model)
+        path.parent.mkdir(exist_ok=True)
+        os.replace(part, path)
     return path
 
 
 def _digest(path: str | Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
-        while part := file.read(_PART):
-            digest.update(part)
+        while piece := file.read(_PIECE):
+            digest.update(piece)
     return digest.hexdigest()
 
 

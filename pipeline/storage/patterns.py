@@ -7,11 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 
-import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.pvalue import TaggedOutput
 
-from pipeline.records import BadImage, Failure
 from pipeline.storage.mask_names import IMAGE_SUFFIXES
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
@@ -53,8 +50,8 @@ def is_shard(path: str, input_format: str = "auto") -> bool:
     return bool(_SHARD.search(path)) if input_format == "auto" else input_format == "tfrecord"
 
 
-def place(path: str) -> str:
-    """The same for a file however its folder is spelt, or linked to."""
+def real_path(path: str) -> str:
+    """The real path of a file, so that two spellings of its folder compare equal."""
     if FileSystems.get_scheme(path) is not None:
         return path
     folder, name = os.path.split(path)
@@ -64,51 +61,6 @@ def place(path: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
-
-
-class FindFiles(beam.PTransform):
-    """Patterns to (path, folder); failures under the tag ``"failures"``.
-
-    Each ``place`` comes once. A file whose name is no text cannot travel between workers: it is a
-    failure.
-
-    Args:
-        patterns: What ``find_files`` takes.
-        input_format: Likewise.
-    """
-
-    def __init__(self, patterns: tuple[str, ...], input_format: str):
-        super().__init__()
-        self.patterns = patterns
-        self.input_format = input_format
-
-    def expand(self, begin):
-        """Lists each pattern."""
-        found = (
-            begin
-            | beam.Create(self.patterns)
-            | beam.ParDo(_Find(), self.input_format).with_outputs("failures", main="files")
-        )
-        once = (
-            found.files
-            | "Place" >> beam.Map(lambda file: (place(file[0]), file))
-            | beam.CombinePerKey(min)
-            | beam.Values()
-        )
-        return {"files": once, "failures": found.failures}
-
-
-class _Find(beam.DoFn):
-    def process(self, pattern: str, input_format: str):
-        for path, folder in find_files(pattern, input_format):
-            try:
-                path.encode()
-            except UnicodeEncodeError:
-                key = path.encode(errors="backslashreplace").decode()
-                error = BadImage("bad_name", "the name of the file is not UTF-8")
-                yield TaggedOutput("failures", Failure.of(key, "read", error))
-            else:
-                yield path, folder
 
 
 def _match(pattern: str) -> list[str]:

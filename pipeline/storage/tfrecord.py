@@ -11,7 +11,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from model.inference.tensorflow_notices import without_notices
-from pipeline.records import BadImage
+from pipeline.failures import BadImage
 
 # A longer record is passed over: as an Example, a hostile one takes 16 times its bytes in memory.
 MAX_RECORD_BYTES = 64 << 20
@@ -36,8 +36,23 @@ class Features:
     truth: bytes | None
 
 
-def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
-    """Records of a file from where it stands.
+@dataclass(frozen=True)
+class RawRecord:
+    """One record of a shard, not yet parsed.
+
+    Attributes:
+        size: Bytes that the record takes in the file, framing included.
+        data: The serialized example; empty if ``fault`` is set.
+        fault: Why the record alone cannot be used, or None. The file can be read on after it.
+    """
+
+    size: int
+    data: bytes = b""
+    fault: BadImage | None = None
+
+
+def read_records(file: BinaryIO) -> Iterator[RawRecord]:
+    """Reads the records of a file from where it stands.
 
     The framing is TensorFlow's: length (uint64), its masked CRC32-C, data, their masked CRC32-C,
     all little-endian.
@@ -46,9 +61,8 @@ def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
         file: The opened file.
 
     Yields:
-        (bytes that the record takes in the file, data). A record that is too long, or whose data
-        do not match their checksum, comes as a ``BadImage`` in their place, and the file goes on
-        after it.
+        Each record. One that is too long, or whose data do not match their checksum, has a
+        ``fault`` and no data.
 
     Raises:
         BadImage: The file ends within a record, or a length does not match its checksum or cannot
@@ -62,30 +76,32 @@ def read_records(file: BinaryIO) -> Iterator[tuple[int, bytes | BadImage]]:
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
         if length > MAX_LENGTH:
             raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
-        if length <= MAX_RECORD_BYTES:
-            data = _read(file, length)
-        else:
-            text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
-            data = BadImage("too_large", text)
-            for left in range(length, 0, -PIECE):
-                _read(file, min(left, PIECE))
+        too_long = length > MAX_RECORD_BYTES
+        data = _skip(file, length) if too_long else _read(file, length)
         crc = _read(file, 4)
         if len(crc) < 4:
             raise BadImage("truncated_shard", "the shard ends within a record")
-        if isinstance(data, bytes) and _masked_crc(data) != int.from_bytes(crc, "little"):
-            data = BadImage("broken_record", "the record's checksum does not match")
-        yield length + 16, data
+        if too_long:
+            text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
+            yield RawRecord(length + 16, fault=BadImage("too_large", text))
+        elif _masked_crc(data) != int.from_bytes(crc, "little"):
+            fault = BadImage("broken_record", "the record's checksum does not match")
+            yield RawRecord(length + 16, fault=fault)
+        else:
+            yield RawRecord(length + 16, data)
 
 
-def parse(data: bytes) -> Features:
-    """Reads a serialized ``tf.train.Example``.
+def parse(record: RawRecord) -> Features:
+    """Reads the ``tf.train.Example`` of a record.
 
     Raises:
-        BadImage: It is none.
+        BadImage: The record has a fault, or is no such message.
     """
+    if record.fault is not None:
+        raise record.fault
     example = _example()
     try:
-        features = example.FromString(data).features.feature
+        features = example.FromString(record.data).features.feature
     except Exception as error:
         raise BadImage("not_an_example", "the record is no tf.train.Example") from error
 
@@ -117,6 +133,13 @@ def _read(file: BinaryIO, size: int) -> bytes:
         pieces.append(piece)
         size -= len(piece)
     return b"".join(pieces)
+
+
+def _skip(file: BinaryIO, size: int) -> bytes:
+    """Reads on over that many bytes, or to the end of the file; returns none of them."""
+    while size > 0 and (piece := file.read(min(size, PIECE))):
+        size -= len(piece)
+    return b""
 
 
 def _masked_crc(data: bytes) -> int:

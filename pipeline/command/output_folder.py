@@ -1,0 +1,111 @@
+"""What is checked of the output folder before a job starts. Nothing in it is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.command.options import UsageError
+from pipeline.job_settings import Job
+from pipeline.output_layout import JOURNAL, MASKS, OUTPUTS, RESULTS, TEMPORARY
+from pipeline.storage.files import absolute, delete, literal, write_file
+from pipeline.storage.journal_files import HEAD, read_head
+
+
+def check_output(job: Job, overwrite: bool) -> None:
+    """Checks that the folder may be used as the flags say.
+
+    Raises:
+        UsageError: It is a file, or holds what the flags give no leave to keep or to remove.
+    """
+    output = job.output
+    if os.path.isfile(output):
+        raise UsageError(f"--output {output!r} is a file; name a folder")
+    try:
+        taken = _is_taken(output)
+        journal = read_head(output) if taken and job.resume else None
+        foreign = _foreign(output) if taken and overwrite else None
+    except Exception as error:
+        raise UsageError(f"--output {output!r} cannot be used: {error}") from error
+    if taken and job.resume and journal is None:
+        raise UsageError(
+            f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
+            "another folder"
+        )
+    if foreign is not None:
+        raise UsageError(
+            f"--output {output!r} holds {foreign}, but no journal of an earlier job, so "
+            "--overwrite might remove what no job made; name another folder, or remove it yourself"
+        )
+    if taken and not overwrite and not job.resume:
+        raise UsageError(
+            f"--output {output!r} is not empty; name another folder, or add --resume to go on with "
+            "what an earlier run left there, or --overwrite to replace it"
+        )
+
+
+def check_apart(flag: str, paths: list[str], output: str, what: str) -> None:
+    """Checks that no input is an output of the job.
+
+    Args:
+        flag: The flag that names the inputs.
+        paths: The inputs.
+        output: The output folder.
+        what: What the job does with its outputs, for the message.
+
+    Raises:
+        UsageError: An input is one.
+    """
+    ours = tuple(absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
+    for path in paths:
+        if absolute(path).startswith(ours):
+            raise UsageError(f"{flag} reads {path!r}, which {what}")
+
+
+def check_writable(output: str) -> None:
+    """Writes a file into the folder and deletes it again: nothing else tells.
+
+    Raises:
+        UsageError: The folder cannot be written to.
+    """
+    probe = f"{TEMPORARY}/probe-{uuid.uuid4().hex}"
+    folder = Path(absolute(FileSystems.join(output, TEMPORARY)))
+    is_local = FileSystems.get_scheme(output) is None
+    new = [path for path in (folder, *folder.parents) if is_local and not path.exists()]
+    try:
+        write_file(output, probe, b"not empty, as S3 would get no file")
+        delete([FileSystems.join(output, probe)])
+    except Exception as error:
+        raise UsageError(f"--output {output!r} cannot be written to: {error}") from error
+    finally:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _is_taken(output: str) -> bool:
+    """Whether the folder holds more than the temporary files of a run that was killed early."""
+    everything = FileSystems.join(literal(output), "**")
+    temporary = absolute(FileSystems.join(output, TEMPORARY)) + "/"
+    # The first file tells, unless it is a temporary one. Only then is everything listed.
+    for limits in ([1], None):
+        found = FileSystems.match([everything], limits=limits)[0].metadata_list
+        taken = any(not absolute(file.path).startswith(temporary) for file in found)
+        if taken or not found:
+            break
+    return taken
+
+
+def _foreign(output: str) -> str | None:
+    """What there is under the names that a job writes, although no job has begun a journal."""
+    if FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
+        return None
+    for name in (MASKS, *RESULTS):
+        path = literal(FileSystems.join(output, name))
+        if any(found.metadata_list for found in FileSystems.match([path, f"{path}/**"], [1, 1])):
+            return name
+    return None

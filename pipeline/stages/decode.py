@@ -1,0 +1,45 @@
+"""Photos to pixels for the network, each in a thread of its own."""
+
+from __future__ import annotations
+
+import functools
+
+import apache_beam as beam
+
+from pipeline.failures import Attempt, attempt
+from pipeline.images.photo import decode_image
+from pipeline.records import DecodedImage, ImageRecord
+from pipeline.stages.outcomes import Outcome, split_attempts
+from pipeline.stages.threads import InThreads
+
+
+class DecodeImages(beam.PTransform):
+    """``ImageRecord`` to ``DecodedImage``.
+
+    Args:
+        size: Side of the square that the network takes, in pixels.
+        window: Most images that are decoded before the network takes them.
+        processes: As for ``InThreads``.
+    """
+
+    def __init__(self, size: int, window: int, processes: int):
+        super().__init__()
+        self.size = size
+        self.window = window
+        self.processes = processes
+
+    def expand(self, records) -> Outcome:
+        """Decodes each record by itself."""
+        function = functools.partial(decode, size=self.size)
+        threads = InThreads(function, self.window, "decode", "decoded", self.processes)
+        return split_attempts(records, "InThreads", threads)
+
+
+def decode(record: ImageRecord, size: int) -> Attempt[DecodedImage]:
+    """Decodes a photo for the network; see ``decode_image``."""
+    return attempt("decode", record.item.key, _decoded, record, size)
+
+
+def _decoded(record: ImageRecord, size: int) -> DecodedImage:
+    pixels, upright = decode_image(record.image, size)
+    return DecodedImage(record.item, pixels, upright)

@@ -1,0 +1,58 @@
+"""Rows and failures to files of lines."""
+
+from __future__ import annotations
+
+import zlib
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton
+
+from pipeline.storage.files import write_file
+
+# About so many lines in a file: as many as a worker can sort in memory.
+LINES = 50_000
+
+
+class WriteLines(beam.PTransform):
+    """Records with ``key`` and ``to_json`` to files of one line each, in the order of their keys.
+
+    What is written depends on the records alone, not on how a runner groups them.
+
+    Args:
+        output: The output folder.
+        name: Name of the folder below it and of the files in it, up to their numbers.
+    """
+
+    def __init__(self, output: str, name: str):
+        super().__init__()
+        self.output = output
+        self.name = name
+
+    def expand(self, records):
+        """Writes at least one file; for no records an empty one, but on S3 (``write_file``)."""
+        lines = records | "Line" >> beam.Map(lambda record: (record.key, record.to_json()))
+        files = lines | beam.combiners.Count.Globally() | beam.Map(_file_count)
+        # Each file has a seed, so that one without a line is written, too.
+        seeds = files | "Seed" >> beam.FlatMap(lambda count: [(n, None) for n in range(count)])
+        placed = lines | "Place" >> beam.Map(_place, AsSingleton(files))
+        return (
+            (seeds, placed)
+            | beam.Flatten()
+            | beam.GroupByKey()
+            | "Write" >> beam.Map(_write_lines, AsSingleton(files), self.output, self.name)
+        )
+
+
+def _file_count(lines: int) -> int:
+    return max(1, -(-lines // LINES))
+
+
+def _place(line: tuple[str, str], files: int) -> tuple[int, tuple[str, str]]:
+    return zlib.crc32(line[0].encode(errors="surrogatepass")) % files, line
+
+
+def _write_lines(group: tuple, files: int, output: str, name: str) -> None:
+    number, lines = group
+    text = "".join(f"{line}\n" for _, line in sorted(filter(None, lines)))
+    path = f"{name}/{name}-{number:05d}-of-{files:05d}.jsonl"
+    write_file(output, path, text.encode())
