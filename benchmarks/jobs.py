@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,17 @@ class Usage:
         return self.wall / (self.processor / CORES)
 
 
-def run(command: Sequence[str | Path]) -> Usage:
-    """Runs a command in the repository and waits for it.
+def run(
+    command: Sequence[str | Path],
+    folder: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+) -> Usage:
+    """Runs a command and waits for it.
+
+    Args:
+        command: Program and arguments.
+        folder: Working directory; the repository if not given.
+        environment: Environment variables; those of this process if not given.
 
     Raises:
         subprocess.CalledProcessError: It failed; what it printed comes with the error.
@@ -53,7 +62,9 @@ def run(command: Sequence[str | Path]) -> Usage:
     # A file, as a pipe that is full would make the command wait.
     with tempfile.TemporaryFile("w+") as text:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=text, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=text, stderr=subprocess.STDOUT
+        )
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
