@@ -1,23 +1,21 @@
-"""Networks for inference: batch normalisation inside the convolutions, one precision for weights.
+"""Batch normalisation folded into the convolutions before it, in one precision for all kernels.
 
-At inference batch normalisation scales and shifts each channel by constants. Where it follows a
-convolution directly, the convolution's kernel and bias can hold them. Where a convolution follows
-upsampling, both can be one layer of less work.
+At inference batch normalisation multiplies each channel by a constant and adds another one. If it
+follows a convolution directly, the kernel and the bias of the convolution can hold both.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers
 
-from model.inference.layer_graph import Call, calls, graph_of, is_graph, last
-from model.inference.upsampled_convolution import UpsampledConv2D
+from model.inference.layer_graph import Call, Copies, calls, count_calls, last, rebuilt
 
-# Their weights are nearly all of a network's, and are stored in its precision. Those of other
-# layers are few, and moments and scales need all their bits.
+# Layers whose weights are stored in the precision of the network. They hold nearly all weights;
+# the moments and scales of other layers need the digits of float32.
 _STORED = (
     layers.Conv2D,
     layers.Conv2DTranspose,
@@ -25,109 +23,99 @@ _STORED = (
     layers.DepthwiseConv2D,
     layers.SeparableConv2D,
 )
-# Differences between pixels are small against the pixels, and would lose their last bits.
-# TensorFlow interpolates to float32 whatever it is given; asked for another type, Keras clips, too.
+# Layers that always compute in float32. Scaled pixels would lose the digits that tell them apart.
+# TensorFlow's bilinear upsampling returns float32 anyway; for other types Keras also clips it.
 _IN_FLOAT32 = (layers.Rescaling, layers.Normalization, layers.UpSampling2D)
-# Layers of other policies, such as int8, are left as they are.
+# Policies that folding can replace. Layers of others, such as int8, are kept as they are.
 _POLICIES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 
 
-def folded(model: keras.Model, batch_shape: tuple[int, ...], dtype: str = "float32") -> keras.Model:
-    """Rebuilds a network for inference on batches of one shape.
+def fold_batch_norm(
+    model: keras.Model, batch_shape: tuple[int | None, ...], dtype: str = "float32"
+) -> keras.Model:
+    """Builds a network again for inference, without the batch normalisation that can be folded.
 
-    A ``BatchNormalization`` is folded into the ``Conv2D`` or ``DepthwiseConv2D`` before it if
-    nothing else uses what that gives; all others stay. So it is in nested models of one input and
-    one output; other nested models are computed as they were. Wide features that are upsampled for
-    a convolution are left small, and an ``UpsampledConv2D`` takes them.
+    A ``BatchNormalization`` is folded if it directly follows a ``Conv2D`` or ``DepthwiseConv2D``
+    whose output nothing else uses. Nested models of one input and one output are folded too, others
+    are kept.
 
     Args:
         model: A functional model of one input and one output; it is not changed.
-        batch_shape: Shape of the inputs, (N, H, W, C).
+        batch_shape: Shape of the inputs, (N, H, W, C); N may be None.
         dtype: What to compute in, ``"float32"``, ``"bfloat16"`` or ``"float16"``. Kernels are
-            stored in it, folded before they are rounded. Layers that scale pixels and the last
-            one compute in float32 always.
+            folded first and then rounded to it. Layers that scale pixels, bilinear upsampling and
+            the last operation compute in float32 always.
 
     Returns:
-        A model with weights of its own, from numbers of any type in (N, H, W, C).
+        A model with weights of its own, which takes float32 inputs.
 
     Raises:
         ValueError: A layer does not take batches of this shape.
     """
-    return _Rebuilding(model, dtype).rebuild(model, batch_shape, "float32")
+    norm_of = _foldable(list(calls(model)))
+    folded = {id(norm) for norm in norm_of.values()}
+    output = last(model)
+    copies = Copies()
 
-
-class _Rebuilding:
-    def __init__(self, model: keras.Model, dtype: str):
-        self.dtype = dtype
-        self.last = last(model)
-        every = list(calls(model))
-        pairs = _pairs(every)
-        self.folded = {id(norm) for _, norm in pairs}
-        self.norm_of = {id(conv): norm for conv, norm in pairs}
-        self.upsamplings = _upsamplings(every)
-        # What is not upsampled, by the ids of the concatenation and convolution that follow.
-        self.below: dict[int, keras.KerasTensor] = {}
-        # By the id of the original: a layer that is called twice stays one.
-        self.clones: dict[int, keras.Operation] = {}
-
-    def rebuild(self, model: keras.Model, batch_shape: tuple, dtype: str) -> keras.Model:
-        inputs = keras.Input(batch_shape=batch_shape, dtype=dtype)
-        # An operation is cloned when it is called, not before.
-        return keras.models.clone_model(
-            graph_of(model), inputs, clone_function=lambda op: op, call_function=self.call
-        )
-
-    def call(self, operation: keras.Operation, *args, **kwargs):
-        if id(operation) in self.folded:
+    def call(operation: keras.Operation, *args, **kwargs):
+        if id(operation) in folded:
             return args[0]
-        if operation is self.last:
+        if operation is output:
             args, kwargs = keras.tree.map_structure(_to_float32, (args, kwargs))
-        if id(operation) in self.upsamplings and _pays(args[0].shape):
-            for user in self.upsamplings[id(operation)]:
-                self.below[id(user)] = args[0]
-            return args[0]
-        below = self.below.get(id(operation))
-        if below is not None:
-            if isinstance(operation, layers.Concatenate):
-                return args[0][0]
-            args = ([args[0], below],)
-        if is_graph(operation):
-            return self.rebuild(operation, args[0].shape, args[0].dtype)(*args, **kwargs)
-        if id(operation) in self.clones:
-            return self.clones[id(operation)](*args, **kwargs)
-        clone = self.clones[id(operation)] = self.clone(operation)
-        outputs = clone(*args, **kwargs)
-        if isinstance(clone, layers.Layer):
-            weights = _weights(operation, self.norm_of.get(id(operation)))
-            is_new = isinstance(clone, UpsampledConv2D)
-            clone.set_conv_weights(*weights) if is_new else clone.set_weights(weights)
-        if isinstance(clone, layers.Normalization):
-            clone.finalize_state()  # It computes with what it derives from its weights.
-        return outputs
-
-    def clone(self, operation: keras.Operation) -> keras.Operation:
-        if id(operation) in self.below:
-            policy = self.policy(operation)
-            return UpsampledConv2D(operation.filters, name=operation.name, dtype=policy)
         config = operation.get_config()
         if "dtype" in config and operation.dtype_policy.name in _POLICIES:
-            config["dtype"] = self.policy(operation)
+            config["dtype"] = "float32" if operation is output else _policy(operation, dtype)
         if isinstance(operation, _STORED) and "kernel_initializer" in config:
             config["kernel_initializer"] = "zeros"  # Random numbers would only take time.
-        if id(operation) in self.norm_of:
+        weights, norm = None, norm_of.get(id(operation))
+        if norm is not None:
             config["use_bias"] = True
-        return type(operation).from_config(config)
+            weights = _folded_weights(operation, norm)
+        return copies.call(operation, args, kwargs, config, weights)
 
-    def policy(self, layer: layers.Layer) -> str:
-        if self.dtype == "float32" or layer is self.last or isinstance(layer, _IN_FLOAT32):
-            return "float32"
-        return self.dtype if isinstance(layer, _STORED) else f"mixed_{self.dtype}"
+    return rebuilt(model, batch_shape, "float32", call)
 
 
-def _weights(layer: layers.Layer, norm: layers.BatchNormalization | None) -> list[np.ndarray]:
-    """The weights of a layer's clone, which normalises, too, if ``norm`` is given."""
-    if norm is None:
-        return layer.get_weights()
+def is_linear_convolution(operation: keras.Operation) -> bool:
+    """Returns whether an operation is a plain 2-D convolution, with or without a bias.
+
+    Args:
+        operation: Any operation. Subclasses, which may compute something else, are not plain.
+    """
+    return (
+        type(operation) in (layers.Conv2D, layers.DepthwiseConv2D)
+        and operation.data_format == "channels_last"
+        and operation.activation is keras.activations.linear
+        # One that is being fine-tuned by LoRA has more weights.
+        and len(operation.weights) == 1 + operation.use_bias
+        and operation.dtype_policy.name in _POLICIES
+    )
+
+
+def _foldable(every: Sequence[Call]) -> dict[int, layers.BatchNormalization]:
+    """Maps ids of convolutions to the batch normalisation that each can hold."""
+    called, used = count_calls(every)
+    return {
+        id(sources[0]): norm
+        for norm, sources, plain in every
+        if plain
+        and _is_batch_norm(norm)
+        and is_linear_convolution(sources[0])
+        and called[id(norm)] == called[id(sources[0])] == 1
+        and used[id(sources[0])] == 1
+    }
+
+
+def _is_batch_norm(operation: keras.Operation) -> bool:
+    return (
+        type(operation) is layers.BatchNormalization
+        and operation.axis in (-1, 3)
+        and operation.dtype_policy.name in _POLICIES
+    )
+
+
+def _folded_weights(conv: layers.Layer, norm: layers.BatchNormalization) -> list[np.ndarray]:
+    """Kernel and bias, float64, of the convolution that also normalises."""
 
     def value(variable) -> np.ndarray:
         return keras.ops.convert_to_numpy(variable).astype(np.float64)
@@ -135,107 +123,20 @@ def _weights(layer: layers.Layer, norm: layers.BatchNormalization | None) -> lis
     scale = 1 / np.sqrt(value(norm.moving_variance) + norm.epsilon)
     if norm.scale:
         scale *= value(norm.gamma)
-    bias = (value(layer.bias) if layer.use_bias else 0) - value(norm.moving_mean)
+    bias = (value(conv.bias) if conv.use_bias else 0) - value(norm.moving_mean)
     bias *= scale
     if norm.center:
         bias += value(norm.beta)
-    kernel = value(layer.kernel)
-    # A depthwise kernel's last two axes together are the channels that it gives.
-    axes = 2 if isinstance(layer, layers.DepthwiseConv2D) else 1
+    kernel = value(conv.kernel)
+    # The output channels of a depthwise kernel are its last two axes together.
+    axes = 2 if isinstance(conv, layers.DepthwiseConv2D) else 1
     return [kernel * scale.reshape(kernel.shape[-axes:]), bias]
 
 
-def _pairs(every: list[Call]) -> list[tuple[layers.Layer, layers.BatchNormalization]]:
-    """Convolutions, and the normalisation that can be folded into each."""
-    called, used = _counts(every)
-    return [
-        (sources[0], norm)
-        for norm, sources, plain in every
-        if plain
-        and _fit(sources[0], norm)
-        and called[id(norm)] == called[id(sources[0])] == 1
-        and used[id(sources[0])] == 1
-    ]
-
-
-def _counts(every: list[Call]) -> tuple[Counter, Counter]:
-    """How often an operation, by its id, is called, and what it gives is used."""
-    called = Counter(id(call.operation) for call in every)
-    return called, Counter(id(source) for call in every for source in call.sources)
-
-
-def _fit(conv: keras.Operation, norm: keras.Operation) -> bool:
-    return (
-        type(norm) is layers.BatchNormalization
-        and norm.axis in (-1, 3)
-        and norm.dtype_policy.name in _POLICIES
-        and _is_linear(conv)
-    )
-
-
-def _is_linear(conv: keras.Operation) -> bool:
-    return (
-        # A subclass may compute something else.
-        type(conv) in (layers.Conv2D, layers.DepthwiseConv2D)
-        and conv.data_format == "channels_last"
-        and conv.activation is keras.activations.linear
-        # One that is being fine-tuned by LoRA has more.
-        and len(conv.weights) == 1 + conv.use_bias
-        and conv.dtype_policy.name in _POLICIES
-    )
-
-
-def _upsamplings(every: list[Call]) -> dict[int, tuple[layers.Layer, layers.Layer]]:
-    """Ids of upsamplings to the concatenation and the convolution that can take them over."""
-    call_of = {id(call.operation): call for call in every}
-    called, used = _counts(every)
-    found = {}
-    for conv, sources, plain in every:
-        joined = call_of.get(id(sources[0]))
-        if not (plain and _is_3x3(conv) and joined and _joins_channels(joined)):
-            continue
-        upsampling, joining = joined.sources[1], joined.operation
-        if (
-            _doubles(upsampling)
-            and called[id(upsampling)] == called[id(joining)] == called[id(conv)] == 1
-            and used[id(upsampling)] == used[id(joining)] == 1
-        ):
-            found[id(upsampling)] = (joining, conv)
-    return found
-
-
-def _is_3x3(conv: keras.Operation) -> bool:
-    return (
-        _is_linear(conv)
-        and type(conv) is layers.Conv2D
-        and (conv.kernel_size, conv.padding, conv.groups) == ((3, 3), "same", 1)
-        and conv.strides == conv.dilation_rate == (1, 1)
-    )
-
-
-def _joins_channels(call: Call) -> bool:
-    joining = call.operation
-    return (
-        type(joining) is layers.Concatenate and joining.axis in (-1, 3) and len(call.sources) == 2
-    )
-
-
-def _doubles(upsampling: keras.Operation) -> bool:
-    return (
-        type(upsampling) is layers.UpSampling2D
-        and upsampling.data_format == "channels_last"
-        and (upsampling.size, upsampling.interpolation) == ((2, 2), "bilinear")
-    )
-
-
-def _pays(shape: tuple[int | None, ...]) -> bool:
-    """Whether features are wide enough for `UpsampledConv2D`, whose matrices grow with the sides.
-
-    In TensorFlow on a processor, it takes 0.55 of the time at 512 channels of 144 x 144, 0.4 of
-    72 x 72, and 0.9 at 128 of 64 x 64.
-    """
-    _, height, width, channels = shape
-    return None not in shape[1:] and 3 * max(height, width) <= channels
+def _policy(layer: layers.Layer, dtype: str) -> str:
+    if dtype == "float32" or isinstance(layer, _IN_FLOAT32):
+        return "float32"
+    return dtype if isinstance(layer, _STORED) else f"mixed_{dtype}"
 
 
 def _to_float32(value):

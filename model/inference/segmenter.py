@@ -9,8 +9,9 @@ import threading
 import keras
 import numpy as np
 
-from model.inference.batch_norm_folding import folded
+from model.inference.batch_norm_folding import fold_batch_norm
 from model.inference.load import one_line
+from model.inference.upsampling_fusion import fuse_upsampling
 from model.networks.basnet import STRIDE
 from model.precision import dtype_of
 
@@ -76,7 +77,8 @@ class Segmenter:
         self.tta = tta
         self._lock = threading.Lock()
         try:
-            network = folded(keras.Model(model.inputs, output), (None, *size), dtype)
+            network = keras.Model(model.inputs, output)
+            network = fuse_upsampling(fold_batch_norm(network, (None, *size), dtype))
         except Exception as error:
             # What a network raises depends on its layers.
             raise ValueError(_failure(size, error)) from error
