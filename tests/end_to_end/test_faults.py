@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
-FLAGS = ["--input=in", "--image_size=64"]
+from tests.end_to_end.command import SCRIPT, run, said, start, write_network
+
+FLAGS = ["--input=in", "--model=net.keras", "--image_size=64"]
 COMMAND = " ".join([sys.executable, str(SCRIPT), *FLAGS])
 
 
@@ -22,6 +22,7 @@ def folder(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(200):
         Image.new("RGB", (80, 60), (number, 100, 50)).save(tmp_path / "in" / f"{number}.png")
+    write_network(tmp_path / "net.keras")
     return tmp_path
 
 
@@ -49,8 +50,8 @@ cp -r disk/out/. copy
     if done.returncode == 77:
         pytest.skip("this system mounts no tmpfs here")
     assert "status 1\n" in done.stdout and "status 0\n" in done.stdout, done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("run_pipeline.py")]
-    assert "the job broke: cannot write to disk/out: no space is left;" in said
+    (line,) = said(done.stderr)
+    assert "the job broke: cannot write to disk/out: no space is left;" in line
     assert "Traceback" not in done.stderr
     assert 50 < len((folder / "kept").read_text().splitlines()) < 200
     assert 0 < len((folder / "rows").read_text().splitlines()) < 200
@@ -64,20 +65,14 @@ def test_a_read_only_folder_is_refused_before_the_job_starts(folder):
     script = f"mkdir disk && mount -t tmpfs -o ro tmpfs disk && {COMMAND} --output=disk/out"
     done = mounted(script, folder)
     assert done.returncode == 2, done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("run_pipeline.py")]
-    assert said.endswith("cannot write to disk/out: the file system is read-only")
+    (line,) = said(done.stderr)
+    assert line.endswith("cannot write to disk/out: the file system is read-only")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 def test_a_folder_that_vanishes_ends_the_job(folder, mode):
-    process = subprocess.Popen(
-        [*COMMAND.split(), "--output=out", f"--direct_running_mode={mode}"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(*FLAGS, "--output=out", f"--direct_running_mode={mode}", cwd=folder)
     while not list(folder.glob("out/masks/*.png")) and process.poll() is None:
         time.sleep(0.01)
     os.rename(folder / "out", folder / "elsewhere")
@@ -91,15 +86,10 @@ def test_a_folder_that_vanishes_ends_the_job(folder, mode):
 @pytest.mark.slow
 def test_a_read_that_hangs_is_a_failure_of_its_image(folder):
     os.mkfifo(folder / "in" / "0.jpg")  # Opening it waits for a writer who never comes.
-    done = subprocess.run(
-        [*COMMAND.split(), "--output=out", "--read_timeout=1"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("201 images, 1 failures")
+    flags = (*FLAGS, "--output=out", "--read_timeout=1")
+    status, out, err = run(*flags, cwd=folder, timeout=120)
+    assert status == 0, err
+    assert out.startswith("201 images, 1 failures")
     (failure,) = (folder / "out" / "failures").glob("*.jsonl")
     assert json.loads(failure.read_text()) == {
         "key": "0.jpg",
@@ -117,9 +107,9 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
     # The same folder twice, and a photo in it three times.
     twice = ["--input", "in", "./in", "in/../in/2*"]
     flags = ["--truth=truth", "--threshold=0.5", "--output=new/out", "--plan", *twice]
-    done = subprocess.run([*COMMAND.split(), *flags], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert done.stdout.splitlines() == [
+    status, out, err = run("--image_size=64", *flags, cwd=folder)
+    assert status == 0 and err == "", err
+    assert out.splitlines() == [
         "input    201 image files, 0 shards",
         "truth    3 masks, for 3 of the image files",
         "names    2 masks cannot have their image's name alone, as others could",

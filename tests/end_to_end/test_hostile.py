@@ -7,16 +7,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.end_to_end.command import SCRIPT
 from tests.hostile.corpus import make_corpus
 
 pytestmark = pytest.mark.slow
-
-SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
 
 
 def contents(folder):

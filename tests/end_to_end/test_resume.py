@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,28 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
+from tests.end_to_end.command import run, said, start, write_network
+
 FLAKY = Path(__file__).with_name("flaky_storage.py")
-SIZE = "--image_size=64"
-
-
-def start(*flags, cwd, script=SCRIPT, **environment):
-    """The command in a process group of its own, so that its workers can be killed with it."""
-    return subprocess.Popen(
-        [sys.executable, str(script), *map(str, flags)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(*flags, **options):
-    process = start(*flags, **options)
-    out, err = process.communicate()
-    return process.returncode, out, err
 
 
 def kill(process):
@@ -93,9 +73,10 @@ def photos(folder, count):
                 folder / "truth" / f"{number}.png"
             )
     (folder / "in" / "text.jpg").write_text("not an image")
+    write_network(folder / "net.keras")
 
 
-FLAGS = ("--input=in", "--truth=truth", SIZE)
+FLAGS = ("--input=in", "--truth=truth", "--model=net.keras", "--image_size=64")
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +120,7 @@ def test_a_killed_run_that_is_resumed_leaves_what_a_whole_one_leaves(few):
     assert journaled(output) == rows
 
     status, out, err = run(*FLAGS, "--output=killed", "--resume", cwd=few)
-    assert status == 0 and out.startswith("151 images, 1 failures"), err
+    assert status == 0 and out.startswith(f"151 images ({rows} of an earlier run), 1 failures"), err
     assert files(output) == expected
     # What was finished was not done again.
     assert journaled(output) == 150
@@ -215,7 +196,7 @@ def test_scores_of_existing_masks_are_resumed_too(few):
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
-    photos(tmp_path, 3000)
+    photos(tmp_path, 1500)
     status, _, err = run(*FLAGS, "--output=whole", cwd=tmp_path)
     assert status == 0, err
     rng, rows = random.Random(0), 0
@@ -233,7 +214,7 @@ def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
         # What has its final name is whole.
         for mask in (tmp_path / "killed" / "masks").glob("*.png"):
             assert mask.read_bytes() == (tmp_path / "whole" / "masks" / mask.name).read_bytes()
-    assert 500 < rows < 3000
+    assert 300 < rows < 1500
     status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=tmp_path)
     assert status == 0, err
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
@@ -262,8 +243,8 @@ def test_a_worker_that_is_killed_ends_the_run_and_nothing_is_lost(few, which):
         (few / "in" / "fifo.jpg").unlink()
     assert process.returncode == 1, err
     # Perhaps not the last line: the other worker may say that its connection is gone.
-    (said,) = [line for line in err.splitlines() if line.startswith("run_pipeline.py")]
-    assert "the job broke" in said and "--resume" in said
+    (line,) = said(err)
+    assert "the job broke" in line and "--resume" in line
     assert 64 <= journaled(output) <= 150
     status, _, err = run(*flags, cwd=few)
     assert status == 0, err

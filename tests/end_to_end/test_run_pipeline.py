@@ -6,22 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[2] / "run_pipeline.py"
-
-
-def run(*flags, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, flags)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+from tests.end_to_end.command import ROOT, SCRIPT, run
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +21,12 @@ def sample(tmp_path_factory):
 
 
 def test_annotates_the_bundled_sample(sample):
-    finished, output = sample
-    assert finished.returncode == 0, finished.stderr
+    (status, out, err), output = sample
+    assert status == 0, err
     # Nothing else is said on a machine without a GPU, by TensorFlow neither.
     assert re.fullmatch(
         r"11 images, 0 failures, \d+\.\d s, \d+\.\d images/s, output in output\n",
-        finished.stdout + finished.stderr,
+        out + err,
     )
     assert len(list(output.glob("masks/*.png"))) == 11
     lines = (output / "metrics" / "metrics-00000-of-00001.jsonl").read_text().splitlines()
@@ -72,9 +61,9 @@ def test_masks_show_the_objects(sample):
 
 def test_refuses_an_output_that_is_not_empty(sample):
     _, output = sample
-    again = run("--runner=DirectRunner", cwd=output.parent)
-    assert again.returncode == 2
-    assert "--output 'output' is not empty" in again.stderr
+    status, _, err = run("--runner=DirectRunner", cwd=output.parent)
+    assert status == 2
+    assert "--output 'output' is not empty" in err
     assert len(list(output.glob("masks/*.png"))) == 11
 
 
@@ -88,8 +77,8 @@ def test_overwrite_replaces_what_was_there(sample, tmp_path):
     (old / "journal" / "job.json").write_bytes(b"")
     (old / "notes.txt").write_text("mine")
     photo = output / "masks" / "flower.png"
-    finished = run("--input", photo, "--overwrite", "--threshold=0.5", cwd=tmp_path)
-    assert finished.returncode == 0, finished.stderr
+    status, _, err = run("--input", photo, "--overwrite", "--threshold=0.5", cwd=tmp_path)
+    assert status == 0, err
     assert [path.name for path in (old / "masks").iterdir()] == ["flower.png"]
     assert Image.open(old / "masks" / "flower.png").mode == "1"
     assert (old / "notes.txt").read_text() == "mine"
@@ -97,10 +86,10 @@ def test_overwrite_replaces_what_was_there(sample, tmp_path):
 
 def test_too_many_failures_give_status_3(tmp_path):
     (tmp_path / "text.jpg").write_text("not an image")
-    finished = run("--input", tmp_path / "text.jpg", cwd=tmp_path)
-    assert finished.returncode == 3, finished.stderr
-    assert "1 failed: not_an_image" in finished.stderr
-    assert finished.stdout.startswith("1 images, 1 failures, ")
+    status, out, err = run("--input", tmp_path / "text.jpg", cwd=tmp_path)
+    assert status == 3, err
+    assert "1 failed: not_an_image" in err
+    assert out.startswith("1 images, 1 failures, ")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +106,9 @@ def test_truths_that_cannot_be_used_and_those_that_are_not_there_are_told_apart(
     for folder, file, pixels in (("in", "a.png", (8, 8)), ("truth", name, size)):
         (tmp_path / folder).mkdir()
         Image.new("L", pixels, 255).save(tmp_path / folder / file)
-    finished = run("--input=in", "--truth=truth", cwd=tmp_path)
-    assert finished.returncode == 0
-    told = [line for line in finished.stderr.splitlines() if "truth" in line]
+    status, _, err = run("--input=in", "--truth=truth", cwd=tmp_path)
+    assert status == 0
+    told = [line for line in err.splitlines() if "truth" in line]
     assert told == [message]
 
 
@@ -133,22 +122,22 @@ def test_truths_that_cannot_be_used_and_those_that_are_not_there_are_told_apart(
     ],
 )
 def test_wrong_usage_gives_status_2(flags, message, tmp_path):
-    finished = run(*flags, cwd=tmp_path)
-    assert finished.returncode == 2
-    assert message in finished.stderr
-    assert len(finished.stderr.splitlines()) == 1
+    status, _, err = run(*flags, cwd=tmp_path)
+    assert status == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_file_that_is_no_model_is_refused_before_the_job_starts(tmp_path):
     (tmp_path / "net.keras").write_text("a page that says that the file has moved")
-    finished = run("--model=net.keras", cwd=tmp_path)
-    assert finished.returncode == 2
+    status, _, err = run("--model=net.keras", cwd=tmp_path)
+    assert status == 2
     # TensorFlow greets on this stream before it can be told not to.
-    message = finished.stderr.splitlines()[-1]
+    message = err.splitlines()[-1]
     assert message.startswith(
         "run_pipeline.py: --model 'net.keras' cannot be used: it is no .keras"
     )
-    assert finished.stderr.count("run_pipeline.py") == 1
+    assert err.count("run_pipeline.py") == 1
     assert not (tmp_path / "output").exists()
 
 
@@ -158,7 +147,7 @@ import runpy, sys
 for name in ("apache_beam", "tensorflow", "keras"):
     sys.modules[name] = None  # importing it raises
 sys.argv = [{str(SCRIPT)!r}, "--help"]
-sys.path.insert(0, {str(SCRIPT.parent)!r})
+sys.path.insert(0, {str(ROOT)!r})
 runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
     finished = subprocess.run(
@@ -181,15 +170,14 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 def test_runs_in_worker_processes(tmp_path):
     for number in range(12):
         Image.new("RGB", (40, 30), (number * 20, 100, 50)).save(tmp_path / f"{number}.png")
-    finished = run(
+    status, out, err = run(
         f"--input={tmp_path}/*.png",
         "--output=result",
         "--direct_num_workers=2",
         "--direct_running_mode=multi_processing",
         "--image_size=32",
         cwd=tmp_path,
-        PYTHONPATH=str(SCRIPT.parent),
     )
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.startswith("12 images, 0 failures")
+    assert status == 0, err
+    assert out.startswith("12 images, 0 failures")
     assert len(list((tmp_path / "result" / "masks").iterdir())) == 12

@@ -29,11 +29,11 @@ with atheris.instrument_imports(include=["PIL", "pipeline"]):
         WebPImagePlugin,  # noqa: F401
     )
 
+    from pipeline.failures import BadImage
     from pipeline.images import open_safely as open_image
     from pipeline.images.photo import decode_image
     from pipeline.images.truth import decode_mask, decode_truth
-    from pipeline.records import BadImage
-    from pipeline.storage.tfrecord import Features, parse, read_records
+    from pipeline.storage.tfrecord import Features, RawRecord, parse, read_records
 
 from tests.hostile.images import hostile_images
 from tests.hostile.shards import hostile_shards, masked_crc
@@ -66,16 +66,15 @@ def fuzz_truth(data):
 
 def fuzz_records(data):
     taken = 0
-    for size, record in read_records(io.BytesIO(data)):
-        taken += size
+    for record in read_records(io.BytesIO(data)):
+        taken += record.size
         assert taken <= len(data)
-        fuzz_example(record)
+        if record.fault is None:
+            fuzz_example(record.data)
 
 
 def fuzz_example(data):
-    if isinstance(data, BadImage):
-        return
-    features = parse(data)
+    features = parse(RawRecord(len(data) + 16, data))
     assert isinstance(features, Features) and isinstance(features.key, str)
     features.key.encode()
     assert features.image is None or isinstance(features.image, bytes)
@@ -155,7 +154,8 @@ def main():
             write_seeds(target)
         # Larger images only take longer.
         open_image.MAX_PIXELS, open_image.MAX_MEMORY = 1 << 22, 1 << 27
-    parse(b"")  # Loads TensorFlow, which the first record would be blamed for.
+    # Loads TensorFlow, which the first record would be blamed for.
+    fuzz_example(b"")
     atheris.Setup([*sys.argv, f"-max_len={LONGEST}"], fuzz, custom_mutator=mutate)
     atheris.Fuzz()
 

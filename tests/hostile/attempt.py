@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.failures import BadImage
 from pipeline.images.photo import decode_image
 from pipeline.images.truth import decode_mask, decode_truth
-from pipeline.records import BadImage
 from tests.hostile.images import hostile_images
 
 
