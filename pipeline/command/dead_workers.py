@@ -11,26 +11,26 @@ import sys
 import threading
 from collections.abc import Callable
 
-# What Beam names the threads that wait for a worker process, and that raise when it fails.
+# Beam gives this name to the threads that wait for a worker process. They raise when it dies.
 BEAMS_NAME = "run_worker"
-# Seconds for Beam to notice by itself, and to end its other workers.
+# Seconds that Beam has to notice by itself and to end its other workers.
 GRACE = 20.0
 
 
 def watch_workers(last_words: Callable[[str], str], grace: float = GRACE) -> None:
     """Ends this process with status 1 when a worker has died and the run then does not end.
 
-    Workers that are left end with it, as their connection is gone.
+    Other workers end with it because they lose their connection.
 
     Args:
-        last_words: What to print on standard error, of what happened.
+        last_words: From what happened to what is printed on standard error.
         grace: Seconds between the death and the end.
     """
     usual = threading.excepthook
 
     def end(reason: str) -> None:
         print(last_words(reason), file=sys.stderr, flush=True)
-        # Not sys.exit: the main thread waits for the dead worker, and so would Python.
+        # Not sys.exit, which would wait for the main thread, which waits for the dead worker.
         os._exit(1)
 
     def hook(failure: threading.ExceptHookArgs) -> None:

@@ -1,4 +1,4 @@
-"""The flags as Beam takes them, beside its own."""
+"""Parses the flags, beside those of Beam."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UsageError(ValueError):
 
 
 class AnnotateOptions(PipelineOptions):
-    """The flags of ``run_pipeline.py``; Beam's own pass through beside them."""
+    """The flags of ``run_pipeline.py``, as a view of Beam's options."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:

@@ -28,7 +28,7 @@ def describe(job: Job, overwrite: bool) -> str:
 
 def _inputs(job: Job) -> list[str]:
     found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
-    # The first of each, as the job does it.
+    # A file that several patterns match counts once, under the first folder, as in the job.
     files = dict({real_path(file[0]): file for file in reversed(found)}.values())
     images = [path for path in files if not is_shard(path, job.input_format)]
     keys = [path[len(files[path]) :] for path in images]

@@ -1,7 +1,7 @@
-"""Opens images that may be meant to do harm, at a cost that is bounded whatever they claim.
+"""Opens images that nobody vouches for, with bounds on memory and time.
 
-A file of a few kilobytes can ask for terabytes of pixels, for tags that share their bytes, for
-millions of strips, for thousands of passes over the picture. No honest image does what is refused.
+A file of a few kilobytes can claim terabytes of pixels, tags that share their bytes, millions of
+strips, or thousands of passes over the picture. No honest image does what is refused here.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from pipeline.images.memory import room_for
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
-# Most bytes that decoding may take beside the file itself, at its peak.
+# Peak memory of decoding in bytes, the file itself apart.
 MAX_MEMORY = 1_610_612_736
-# Measured, with what the libraries hold while they decode: WebP three more copies, TIFF a strip of
-# everything and a turned copy. JPEG depends on the image.
+# Measured peaks. WebP holds three more copies, TIFF a strip as large as the image and a turned
+# copy. JPEG depends on the image.
 BYTES_A_PIXEL = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 12, "WEBP": 16}
-# Encoders write 10 or so; each costs a pass over all the picture for as little as 95 bytes.
+# Encoders write about 10. A scan of 95 bytes costs a pass over the whole picture.
 MAX_JPEG_SCANS = 100
-# As many strips as rows, tiles of 32 x 32 pixels, or the colours of a palette of 16 bits.
+# Enough for a strip for each row, for tiles of 32 x 32 pixels, and for a palette of 16 bits.
 MAX_TIFF_NUMBERS = 1 << 18
-# Runs are decoded in Python, and one of four bytes can skip 255 rows.
+# Pillow decodes runs in Python, and a run of four bytes can skip 255 rows.
 MAX_RUN_LENGTH_PIXELS = 1 << 24
 MAX_RUN_LENGTH_WIDTH = 1 << 16
-# The standard allows 64 KiB, written as hexadecimal in PNG at times.
+# The standard allows 64 KiB, which PNG files may hold as hexadecimal text.
 MAX_EXIF = 140_000
-# Comments take time by the square of their length.
+# Reading a comment takes time that grows with the square of its length.
 MAX_GIF_HEAD = 1 << 20
 MAX_READS = 1 << 20
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 
-# Of a segment; within a scan FF is followed by 0, or by a marker without a segment.
+# Start of a segment. Within a scan, FF is followed by 0 or by a marker without a segment.
 _MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL)
 
 _EXIF = re.compile(rb"(\xff\xe1..Exif)\0\0", re.DOTALL)
 _MPF = re.compile(rb"(\xff\xe2..MPF)\0", re.DOTALL)
-# Bytes, text, and what has no type; Pillow makes Python numbers of the others.
+# Bytes, text and untyped data. Pillow makes Python numbers of all other types.
 _TIFF_BYTES = (1, 2, 7)
 
 TURNS = {
@@ -59,10 +59,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Pillow checks what it allocates while it opens a file, for GIF; it warns first, raises from twice
-# as much on.
+# Pillow allocates a GIF while it opens it. It warns above this limit, and raises at twice as much.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-# It warns of broken metadata in ever new words, too, and Python remembers them all.
+# Pillow warns of broken metadata in ever new words, and Python would keep every one of them.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -70,7 +69,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 def opened(
     data: bytes, least_side: int | None = None
 ) -> Iterator[tuple[Image.Image, tuple[int, int], Image.Transpose | None]]:
-    """Decodes the first frame; a process holds one large image at a time.
+    """Decodes the first frame. A process holds one large image at a time.
 
     Args:
         data: An encoded image of one of ``FORMATS``.
@@ -82,8 +81,8 @@ def opened(
         to turn the stored one upright, or None.
 
     Raises:
-        BadImage: The data is no image of these formats, is cut short, broken or too large, or asks
-            for more than any image needs.
+        BadImage: The data is no image of these formats, is truncated, broken or too large, or
+            costs more to decode than any image does.
     """
     if not data:
         raise BadImage("empty", "no bytes")
@@ -100,7 +99,7 @@ def opened(
 
 @contextlib.contextmanager
 def bad_image() -> Iterator[None]:
-    """Whatever Pillow's decoders stumble over is the image's fault."""
+    """Turns every error of Pillow's decoders into a ``BadImage``."""
     try:
         yield
     except BadImage:
@@ -114,7 +113,7 @@ def bad_image() -> Iterator[None]:
 
 
 def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
-    """The image, not yet decoded, its full size, and whether it will be decoded at a smaller."""
+    """The image, not yet decoded; its full size; whether it will be decoded at reduced scale."""
     if data.startswith(b"\xff\xd8"):
         data = _plain_jpeg(data)
     if data.startswith(_PNG) and b"acTL" in data:
@@ -125,7 +124,7 @@ def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, 
     image = Image.open(file, formats=FORMATS)
     file.bytes_left = _bytes_to_read(data)
     if image.format == "TIFF":
-        # Or Pillow makes numbers of all that the directories of EXIF hold, for nobody.
+        # Keeps Pillow from making Python numbers of all that the EXIF directories hold.
         image.is_animated = True
     size = image.size
     scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
@@ -134,7 +133,7 @@ def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, 
 
 
 class _Bounded(io.BytesIO):
-    """A file that can be read only so often and so much."""
+    """A file with a limit on the number of reads and on the bytes read."""
 
     def __init__(self, data: bytes):
         super().__init__(data)
@@ -151,12 +150,12 @@ class _Bounded(io.BytesIO):
 
 
 def _bytes_to_read(data: bytes) -> int:
-    """For tags twice, for pixels once; tags that share their bytes are a bomb."""
+    """Three times the file: tags are read twice, pixels once. A bomb reads shared bytes again."""
     return 3 * len(data) + (1 << 20)
 
 
 def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
-    """Refuses what would take too much memory or time; the image may be scaled, size is not."""
+    """Refuses what would take too much memory or time. ``size`` is the full size."""
     pixels, decoded = size[0] * size[1], image.width * image.height
     if pixels > MAX_PIXELS:
         raise BadImage(
@@ -165,7 +164,7 @@ def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
     if image.format in BYTES_A_PIXEL:
         memory = BYTES_A_PIXEL[image.format] * decoded
     else:
-        # JPEG and MPO: what comes in several scans is held as coefficients of 16 bits.
+        # JPEG and MPO: a progressive image is held as coefficients of 16 bits at its full size.
         memory = 4 * decoded + 2 * len(image.getbands()) * pixels
     if memory > MAX_MEMORY:
         raise BadImage(
@@ -198,10 +197,10 @@ def _scans(jpeg: bytes) -> int:
 
 
 def _plain_jpeg(jpeg: bytes) -> bytes:
-    """Hides what Pillow would read in full: EXIF after the first, and the index of more images.
+    """Hides EXIF blocks after the first, and the index of further images, from Pillow.
 
-    Tags share their bytes at will, so that these make gigabytes out of some kilobytes. The patterns
-    never occur within a scan.
+    Pillow would read them in full. Their tags may share bytes, so that kilobytes become gigabytes.
+    The patterns never occur within a scan.
     """
     jpeg = _MPF.sub(b"\\1\x01", jpeg)
     first = _EXIF.search(jpeg)
@@ -211,9 +210,9 @@ def _plain_jpeg(jpeg: bytes) -> bytes:
 
 
 def _still_png(png: bytes) -> bytes:
-    """Leaves out the animation, for which Pillow sets memory aside before its size is known."""
+    """Leaves out the animation: Pillow allocates its frames before their size is checked."""
     kept, start, position = [], 0, len(_PNG)
-    for _ in range(MAX_READS // 2):  # Pillow reads each twice and more.
+    for _ in range(MAX_READS // 2):  # Pillow reads each chunk at least twice.
         end = position + 12 + int.from_bytes(png[position : position + 4], "big")
         if png[position + 4 : position + 8] in _ANIMATION:
             kept.append(png[start:position])
@@ -227,13 +226,13 @@ def _still_png(png: bytes) -> bytes:
 def _check_numbers(tiff: bytes) -> None:
     """Refuses a TIFF with more strips, tiles or other numbers in a tag than any image has."""
     order = "<" if tiff.startswith(b"II") else ">"
-    wide = tiff[2:3] == b"+"  # As Pillow sees it, which takes no big-endian BigTIFF.
+    wide = tiff[2:3] == b"+"  # BigTIFF. Pillow reads no big-endian one.
     offset, number, entry = ("8xQ", "Q", "HHQ8x") if wide else ("4xI", "H", "HHI4x")
     try:
         (start,) = struct.unpack_from(order + offset, tiff)
         (tags,) = struct.unpack_from(order + number, tiff, start)
     except struct.error:
-        return  # Pillow says what is wrong with it.
+        return  # Pillow will say what is wrong with it.
     start += struct.calcsize(number)
     size = struct.calcsize("<" + entry)
     end = start + min(tags, (len(tiff) - start) // size) * size
@@ -247,7 +246,7 @@ def _check_numbers(tiff: bytes) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8; broken EXIF says nothing, the pixels are as good as they were."""
+    """The EXIF orientation, 1 to 8; 1 if EXIF is missing or broken."""
     block = image.info.get("exif") or image.info.get("Raw profile type exif") or b""
     if len(block) > MAX_EXIF:
         return 1

@@ -10,12 +10,12 @@ from PIL import Image
 
 from pipeline.images.open_safely import bad_image, opened
 
-# Images are first reduced by whole factors, down to this many times the network's side.
+# Images are first reduced by whole factors (box filter), to at least this times the network's side.
 REDUCED = 3
-# JPEGs are decoded at reduced scale, down to this many times the network's side: 12 megapixels
-# take a fifth of the time. At once the network's side it would be seen, by 30 levels at edges.
+# JPEGs are decoded at reduced scale, to at least this times the network's side: 12 megapixels take
+# a fifth of the time. At 1 in place of 2, edges would differ by 30 levels.
 DRAFTED = 2
-# Side of what is converted at once, in pixels; a whole copy in RGBA could take 800 MB.
+# Side of the blocks that are converted to RGB, in pixels. A copy of the whole could take 800 MB.
 BLOCK = 2048
 
 Box = tuple[int, int, int, int]
@@ -37,7 +37,7 @@ def decode_image(data: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
         uint8 (S, S, 3) RGB, and (width, height) of the upright image at its full size.
 
     Raises:
-        BadImage: The data is no image of these formats, is cut short, broken or too large.
+        BadImage: The data is no image of these formats, is truncated, broken or too large.
     """
     with bad_image(), opened(data, DRAFTED * size) as (image, upright, turn):
         small = _shrink(image, size)
@@ -45,7 +45,7 @@ def decode_image(data: bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 def _shrink(image: Image.Image, size: int) -> Image.Image:
-    """RGB (S, S), as ``convert`` and ``resize(reducing_gap=3)`` make it, without a copy in full."""
+    """RGB (S, S), as ``convert("RGB").resize(reducing_gap=3)`` makes it, in blocks."""
     factors = [max(1, int(side / size / REDUCED)) for side in image.size]
     reduced_sides = [math.ceil(side / by) for side, by in zip(image.size, factors, strict=True)]
     reduced = Image.new("RGB", reduced_sides)
@@ -57,7 +57,7 @@ def _shrink(image: Image.Image, size: int) -> Image.Image:
 
 
 def blocks(size: tuple[int, int], factors) -> Iterator[Box]:
-    """Boxes that cover an image, whose sides are multiples of the factors."""
+    """Boxes that cover an image. Their sides are multiples of the factors, but at the far edges."""
     width, height = size
     across, down = (by * max(1, BLOCK // by) for by in factors)
     for top in range(0, height, down):
@@ -79,9 +79,9 @@ def _rgb(block: Image.Image) -> Image.Image:
 
 
 def gray_levels(block: Image.Image) -> np.ndarray:
-    """8 bits; of 16 bits the upper half, of floats [0, 1], never stretched to their own range."""
+    """Gray levels, uint8: the upper byte of 16 bits, floats as [0, 1]; never stretched."""
     if not _is_wide(block):
-        # Pillow knows no way from LAB to gray.
+        # Pillow cannot convert LAB to gray directly.
         return np.array((block.convert("RGB") if block.mode == "LAB" else block).convert("L"))
     pixels = np.asarray(block)
     if block.mode == "F":

@@ -1,4 +1,4 @@
-"""Masks and ground truth to arrays, as large as they are: upright, gray or black and white."""
+"""Encoded masks and ground truth to arrays at full size, upright."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.images.photo import blocks, gray_levels
 
 
 def decode_mask(data: bytes) -> np.ndarray:
-    """Decodes a saliency map as it is.
+    """Decodes a saliency map; levels are taken as they are.
 
     Args:
         data: An encoded image of one of ``FORMATS``.
@@ -32,9 +32,9 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
     """Decodes a ground-truth mask.
 
     Args:
-        data: An encoded image of one of ``FORMATS``. One of zeros and ones only is a label map,
-            whose ones are foreground; one of other small numbers, or of a palette of colours, says
-            nothing of salience.
+        data: An encoded image of one of ``FORMATS``. In a map of zeros and ones, ones are
+            foreground. A map of other small numbers, or of palette colours, is refused: it holds
+            classes.
         size: (width, height) that the mask has to have.
 
     Returns:
@@ -54,7 +54,7 @@ def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
         numbers = _holds_numbers(image)
         if image.mode == "P" and not numbers:
             return _upright(image, gray_levels, turn) > 128
-        # Looked at before 16 bits become 8, which would make a label of a faint gray.
+        # Before 16 bits become 8, which would turn a faint gray into a label.
         labels = _upright(image, _labels if numbers else gray_levels, turn)
         if labels.max() == 1:
             return labels == 1
@@ -73,7 +73,7 @@ def _upright(
     convert: Callable[[Image.Image], np.ndarray],
     turn: Image.Transpose | None,
 ) -> np.ndarray:
-    """uint8 (height, width) of the whole image, converted block by block."""
+    """The whole image as uint8 (height, width), converted block by block to save memory."""
     gray = np.empty((image.height, image.width), np.uint8)
     for left, top, right, bottom in blocks(image.size, (1, 1)):
         gray[top:bottom, left:right] = convert(image.crop((left, top, right, bottom)))
@@ -81,22 +81,22 @@ def _upright(
 
 
 def _labels(block: Image.Image) -> np.ndarray:
-    """0, 1, or 2 for all numbers above."""
+    """Pixel numbers clipped to 0, 1 and 2."""
     return np.clip(np.asarray(block), 0, 2).astype(np.uint8)
 
 
 def _holds_numbers(image: Image.Image) -> bool:
-    """Whether pixels are numbers of things rather than colours or 8-bit grays."""
+    """Whether pixels are labels rather than colours or 8-bit grays."""
     if image.mode != "P":
         return image.mode.startswith("I")
-    # A palette of black and white, or nearly, says what its numbers mean, in whichever order.
+    # A palette of (nearly) black and white, in either order, says what its two numbers mean.
     palette = image.getpalette() or []
     first, second = sorted((palette[:3], palette[3:6]), key=sum)
     return not (first and second and max(first) < 64 and min(second) >= 192)
 
 
 def _is_coloured(image: Image.Image) -> bool:
-    """Whether pixels have colours of the palette that are not grays, but for rounding."""
+    """Whether pixels use colours of the palette that are clearly not gray."""
     palette = np.reshape(image.getpalette() or [], (-1, 3))
     used = [index for _, index in image.getcolors() if index < len(palette)]
     return bool((np.ptp(palette[used], axis=1) > 32).any())

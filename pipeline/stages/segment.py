@@ -54,7 +54,7 @@ def load_network(
     tta: str = "none",
     precision: str = "float32",
 ) -> Segmenter:
-    """Loads the network from wherever it lies; what was loaded last is kept.
+    """Loads the network from any filesystem. The last one stays loaded.
 
     Args:
         model: A preset, or a Keras file on any Beam filesystem.

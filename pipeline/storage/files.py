@@ -1,4 +1,4 @@
-"""Files on storage: whole or not at all, and an error of their own where nothing can be written."""
+"""Files on any Beam filesystem: read with a limit, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.failures import BadImage, OutputLost
 from pipeline.output_layout import TEMPORARY
 
-# The trouble of the whole folder, not of one file: the next file would not fare better.
+# Errors of the whole folder, not of one file: the next file would not fare better.
 _FATAL = {
     errno.ENOSPC: "no space is left",
     errno.EDQUOT: "the quota is used up",
@@ -37,11 +37,11 @@ PAUSES = (0.1, 0.5, 2.0)
 
 
 def lost_output(error: BaseException | None) -> OutputLost | None:
-    """The first of the errors behind an error that is a lost output, if one is."""
+    """The ``OutputLost`` behind an error, also one that another process sent as text; or None."""
     lost = None
     while error is not None:
         lost = error if isinstance(error, OutputLost) else lost
-        # What was raised in another process comes as the text of its traceback.
+        # Beam sends an error of another process as the text of its traceback.
         text = re.search(rf"^[\w.]*\b{OutputLost.__name__}: (.+)", str(error), re.MULTILINE)
         lost = lost or (OutputLost(text[1]) if text else None)
         error = error.__cause__ or error.__context__
@@ -68,7 +68,7 @@ def read_file(path: str) -> bytes:
 
 
 def write_file(output: str, name: str, data: bytes) -> None:
-    """Writes a file, so that no part of it is ever seen under its name, on any Beam filesystem.
+    """Writes a file so that nobody sees a part of it under its name.
 
     Args:
         output: The output folder.
@@ -96,8 +96,8 @@ def write_file(output: str, name: str, data: bytes) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Deletes files, which have to be there; nothing in their names is a pattern."""
-    # Of what is to be deleted, these two make patterns, and others, such as S3, take names.
+    """Deletes files, which must exist. Their names are taken literally, not as patterns."""
+    # These two filesystems delete by pattern; others, such as S3, delete by name.
     matching = (None, "gs")
     FileSystems.delete(
         [literal(path) if FileSystems.get_scheme(path) in matching else path for path in paths]
@@ -110,18 +110,18 @@ def literal(path: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """A path that Beam can match when it has a [ in its first folder, too."""
+    """An absolute local path: Beam cannot match a relative one with a [ in its first folder."""
     return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
 
 
 def clear(output: str, names: Sequence[str]) -> None:
-    """Removes files and folders below an output folder, if they are there, and nothing else."""
+    """Removes the named files and folders below an output folder, where they exist."""
     for name in names:
         path = absolute(FileSystems.join(output, name))
         if os.path.isdir(path):
             shutil.rmtree(path)
             continue
-        # Object stores have no folders to delete, only files whose names start alike.
+        # Object stores have no folders, only files with a common prefix.
         for found in FileSystems.match([literal(path), f"{literal(path)}/**"]):
             delete([file.path for file in found.metadata_list])
 
@@ -143,7 +143,7 @@ def _write_once(output: str, name: str, data: bytes) -> None:
 
 
 def _make_folder(path: str) -> None:
-    """Object stores need no folders, and what a rename needs elsewhere differs."""
+    """Makes the folder that a rename needs; object stores need none."""
     folder = path.rpartition("/")[0]
     if FileSystems.get_scheme(path) is None:
         os.makedirs(folder, exist_ok=True)
@@ -153,7 +153,7 @@ def _make_folder(path: str) -> None:
 
 
 def _errno(error: BaseException | None) -> int | None:
-    """The number of the error of the operating system that a Beam error is about, if any."""
+    """The ``errno`` of the system error behind an error of Beam, or None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
             return error.errno
@@ -167,5 +167,5 @@ def _errno(error: BaseException | None) -> int | None:
 
 
 def _is_final(error: BaseException) -> bool:
-    """Whether the name is at fault, so that trying again is of no use."""
+    """Whether the name is at fault, so that a retry would fail, too."""
     return _errno(error) in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)

@@ -1,4 +1,4 @@
-"""Names of masks: below the output folder whatever the key holds, one for each image."""
+"""Names of masks: always below the output folder, and never the same for two images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".g
 LONGEST_PART = 100
 LONGEST_NAME = 400
 
-# What ends a line or turns the direction of writing round is as bad in a name as what no file
-# system takes.
+# Control characters, characters that some file system refuses, line breaks and marks that change
+# the direction of writing, and lone surrogates.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|com[\d\xb9\xb2\xb3]|lpt[\d\xb9\xb2\xb3])\s*(\..*)?",
@@ -23,15 +23,15 @@ _DEVICE = re.compile(
 
 
 def claims(key: str) -> set[str]:
-    """What a key takes: itself, and the names that its mask could have.
+    """What a key lays claim to: itself, and each name that its mask could have.
 
-    The names are as file systems that ignore case see them.
+    Names are folded, as file systems that ignore case compare them.
     """
     return {_key_itself(key), *(_folded(name) for name in _candidates(key))}
 
 
 def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
-    """What an image is called, and its mask, as no other mask is.
+    """The final key of an image, and a name for its mask that no other mask has.
 
     Args:
         key: The image's key; it may hold anything.
@@ -39,10 +39,10 @@ def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
         place: Where the image was read, different for every image.
 
     Returns:
-        The key, and the path of the mask below the output folder: ``masks/<key without
-        suffix>.png``; with the suffix if another image could have that name. If that one could be
-        another's, too, in a folder named by a hash of ``place``, which becomes the key of images
-        that have the same.
+        The key and the path of the mask below the output folder. The mask is ``masks/<key without
+        suffix>.png``. If another image claims that name, the suffix stays in it. If that name is
+        claimed, too, the mask lies in a folder named by a hash of ``place``. Where two images have
+        the same key, ``place`` becomes the key.
     """
     without_suffix, whole = _candidates(key)
     for name in (without_suffix, whole):
@@ -61,7 +61,7 @@ def stem(key: str) -> str:
 
 
 def _key_itself(key: str) -> str:
-    """What images of the same key have in common, and nothing with the names of masks."""
+    """A claim on the key itself, which no name of a mask can equal."""
     return f"\0{_hash(key)}"
 
 
@@ -72,14 +72,14 @@ def _candidates(key: str) -> tuple[str, str]:
 
 
 def _safe(name: str) -> str:
-    """A relative path that every file system takes; a hash marks what had to be changed."""
+    """A relative path that every file system accepts. A hash marks a name that was changed."""
     parts = []
     for part in re.split(r"[/\\]", unicodedata.normalize("NFC", name)):
         part = _UNSAFE.sub("_", part).encode()[:LONGEST_PART].decode(errors="ignore").rstrip(". ")
-        # A leading ~ is for the names of images that share theirs with another.
+        # A leading ~ is reserved for masks in a folder named by a hash.
         if part and not part.startswith("~"):
             parts.append(f"_{part}" if _DEVICE.fullmatch(part) else part)
-    # A folder named like a mask could stand in the way of one.
+    # A folder and a mask cannot have the same name.
     parts[:-1] = [f"{part}_" if part.lower().endswith(".png") else part for part in parts[:-1]]
     safe = "/".join(parts)
     if len(safe.encode()) > LONGEST_NAME:
@@ -94,6 +94,6 @@ def _hash(text: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """The same for names that any file system takes for one: some fold to capitals, some do not."""
+    """Folds names that some file system takes for the same: by case, and by Unicode form."""
     decomposed = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", decomposed.upper().casefold())

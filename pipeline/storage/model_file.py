@@ -1,4 +1,4 @@
-"""Model files on any Beam filesystem: what they hold, and a local copy that is read once."""
+"""Model files on any Beam filesystem: their digest, and a local copy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECE = 1 << 20
 
 
 def content_of_model(model: str) -> str:
-    """32 hex digits that change when the weights of a preset or a file do.
+    """The digest of a preset's weights or of a file, as 32 hex digits.
 
     Args:
         model: A preset with weights, or a file on any Beam filesystem.
@@ -46,7 +46,7 @@ def local_copy(model: str, content: str) -> str:
             raise ValueError(f"{model!r} is not what it was when the job began")
         return model
     cached = _cache() / content / _name(model)
-    # Looked into again: a cache is a place where others may write.
+    # The digest is computed again because others may write to the cache.
     if cached.is_file() and _digest(cached) == content:
         return str(cached)
     downloaded = _download(model)

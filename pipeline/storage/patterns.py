@@ -25,10 +25,10 @@ def find_files(pattern: str, input_format: str = "auto") -> Iterator[tuple[str, 
     Yields:
         (path, folder), where folder is the part of the path that keys leave out.
     """
-    if re.match(r"[^/]*[*?[]", pattern):  # Beam finds nothing by a glob without any folder.
+    if re.match(r"[^/]*[*?[]", pattern):  # Beam matches nothing by a glob without a folder.
         pattern = f"./{pattern}"
     literal = pattern.replace("[", "[[]")
-    # A folder is looked at first: on object stores it exists only as the start of names.
+    # Try the pattern as a folder first: on object stores a folder is only a prefix of names.
     below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
     paths = _match(below) if below else []
     if paths:

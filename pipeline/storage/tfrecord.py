@@ -13,11 +13,11 @@ import google_crc32c
 from model.inference.tensorflow_notices import without_notices
 from pipeline.failures import BadImage
 
-# A longer record is passed over: as an Example, a hostile one takes 16 times its bytes in memory.
+# A longer record is skipped: a hostile one takes 16 times its bytes in memory once it is parsed.
 MAX_RECORD_BYTES = 64 << 20
-# A longer one is no record; who believed it could read, or unpack, for hours.
+# A longer record ends the shard. Skipping it could take hours, of a compressed file most of all.
 MAX_LENGTH = 1 << 30
-# Read at once, so that nobody reserves memory for what a record only says of its length.
+# Bytes of one read. A single read would reserve as much memory as the record claims to have.
 PIECE = 1 << 20
 
 
@@ -119,7 +119,7 @@ def parse(record: RawRecord) -> Features:
 
 @functools.cache
 def _example():
-    # Loaded where shards are read, so that building a graph needs no TensorFlow.
+    # Imported here so that building a graph loads no TensorFlow.
     with without_notices():
         from tensorflow.train import Example
 
