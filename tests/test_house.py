@@ -22,7 +22,12 @@ ROWS = (
     ("pipeline.stages",),
     ("pipeline.images", "pipeline.storage"),
     ("pipeline.records",),
-    ("pipeline.failures", "pipeline.job_settings", "pipeline.output_layout"),
+    (
+        "pipeline.failures",
+        "pipeline.image_formats",
+        "pipeline.job_settings",
+        "pipeline.output_layout",
+    ),
     ("model.train", "model.convert"),
     ("model.training", "model.published"),
     ("model.inference",),

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
+from pipeline.image_formats import FORMATS
 from pipeline.images.memory import room_for
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
 # Peak memory of decoding in bytes, the file itself apart.
 MAX_MEMORY = 1_610_612_736

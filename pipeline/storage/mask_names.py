@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from pipeline.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import MASKS
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LONGEST_PART = 100
 LONGEST_NAME = 400
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.storage.mask_names import IMAGE_SUFFIXES
+from pipeline.image_formats import IMAGE_SUFFIXES
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
