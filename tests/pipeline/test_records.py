@@ -1,19 +1,14 @@
-"""Rows and failures as lines of JSON."""
+"""Rows as lines of JSON, and the digest of what an image is made of."""
 
 import json
-import re
-from pathlib import Path
 
-import pytest
-
-from pipeline.records import MESSAGE_LENGTH, BadImage, Failure, MetricsRow
+from pipeline.failures import Failure
+from pipeline.records import Item, MetricsRow, Truth, content_of
 
 
 def test_a_row_is_one_line_that_says_what_it_was_given():
-    row = MetricsRow(
-        "a\nb\u2028\udce9.jpg", "masks/a.png", (30, 20), "ok", {"mae": 0.5, "iou": None}
-    )
-    line = row.to_json()
+    item = Item("a\nb\u2028\udce9.jpg", "masks/a.png", "c0ffee")
+    line = MetricsRow(item, (30, 20), "ok", {"mae": 0.5, "iou": None}).to_json()
     assert len(line.splitlines()) == 1 and line.isascii()
     assert json.loads(line) == {
         "key": "a\nb\u2028\udce9.jpg",
@@ -26,40 +21,32 @@ def test_a_row_is_one_line_that_says_what_it_was_given():
     }
 
 
-def test_a_failure_is_one_line_that_says_what_it_was_given():
-    line = Failure("a\r\n.jpg", "decode", "broken", "it\u2028is").to_json()
-    assert len(line.splitlines()) == 1
-    assert json.loads(line) == {
-        "key": "a\r\n.jpg",
-        "stage": "decode",
-        "reason": "broken",
-        "message": "it\u2028is",
-    }
+def test_an_item_without_its_truth_is_otherwise_the_same():
+    item = Item("a.jpg", "masks/a.png", "c0ffee", Truth(b"T"))
+    assert item.without_truth() == Item("a.jpg", "masks/a.png", "c0ffee")
 
 
-@pytest.mark.parametrize(
-    ("error", "reason", "message"),
-    [
-        (BadImage("too_large", "9 x 9"), "too_large", "9 x 9"),
-        (ValueError("one\ntwo"), "ValueError", "one"),
-        (KeyError(), "KeyError", ""),
-        (
-            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
-            "UnicodeDecodeError",
-            None,
-        ),
-        (OSError("x" * 5000), "OSError", "x" * MESSAGE_LENGTH),
-    ],
-)
-def test_a_failure_takes_its_reason_and_first_line_from_the_exception(error, reason, message):
-    failure = Failure.of("a", "read", error)
-    assert (failure.key, failure.stage, failure.reason) == ("a", "read", reason)
-    assert message is None or failure.message == message
+def test_contents_differ_by_name_image_truth_and_where_one_ends():
+    contents = [
+        content_of(*values)
+        for values in (
+            ("a", b"b", None),
+            ("b", b"b", None),
+            ("a", b"c", None),
+            ("a", b"b", Truth(b"c")),
+            ("ab", b"", None),
+            ("a", b"bc", None),
+            ("\udcff", b"b", None),
+        )
+    ]
+    assert len(set(contents)) == len(contents)
+    assert content_of("a", b"b", None) == contents[0]
 
 
-def test_every_reason_is_in_the_documentation():
-    root = Path(__file__).parents[2]
-    code = "".join(path.read_text() for path in (root / "pipeline").glob("*.py"))
-    reasons = set(re.findall(r'(?:BadImage\(|\breason =)\s*"([a-z_]+)"', code))
-    told = set(re.findall(r"`([a-z_]+)`", (root / "docs" / "reliability.md").read_text()))
-    assert {"too_large", "timed_out"} < reasons <= told
+def test_a_truth_that_cannot_be_read_counts_by_its_reason_and_not_by_its_message():
+    def content(reason, message):
+        return content_of("a", b"b", Truth(failure=Failure("a", "read", reason, message)))
+
+    assert content("OSError", "at 9 o'clock") == content("OSError", "at 10 o'clock")
+    assert content("OSError", "") != content("too_large", "")
+    assert content("OSError", "") != content_of("a", b"b", None)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.failures import BadImage
 from pipeline.images.truth import decode_mask, decode_truth
-from pipeline.records import BadImage
 from tests.pipeline.encoded import encode, encode_array, palette_image
 
 

@@ -1,19 +1,11 @@
 """Finding files: files, folders and globs, against what was laid there."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from pipeline.storage.patterns import find_files, is_shard, place
-
-
-def lay(root, *names):
-    """Files that hold their own names."""
-    for name in names:
-        path = Path(root, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
+from pipeline.storage.patterns import find_files, is_shard, real_path
+from tests.pipeline.shard_files import lay
 
 
 def keys(pattern, input_format="auto"):
@@ -94,19 +86,19 @@ def test_relative_patterns_work_from_the_current_folder(tmp_path, monkeypatch):
     assert keys(".") == ["[d]/e.jpg", "a.jpg", "c/b.jpg"]
 
 
-def test_the_place_of_a_file_is_the_same_however_its_folder_is_named(tmp_path, monkeypatch):
+def test_the_real_path_of_a_file_is_the_same_however_its_folder_is_spelt(tmp_path, monkeypatch):
     lay(tmp_path, "in/a.jpg", "other/in/a.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "in")
     (tmp_path / "deep").symlink_to(tmp_path / "other" / "in")
     monkeypatch.chdir(tmp_path)
     same = ("in/a.jpg", "./in/a.jpg", f"{tmp_path}/in/a.jpg", "in/../in/a.jpg", "link/a.jpg")
-    assert {place(path) for path in same} == {os.path.realpath("in/a.jpg")}
+    assert {real_path(path) for path in same} == {os.path.realpath("in/a.jpg")}
     # The folder above a linked one is not that of the link.
-    assert place("deep/../in/a.jpg") == os.path.realpath("other/in/a.jpg")
+    assert real_path("deep/../in/a.jpg") == os.path.realpath("other/in/a.jpg")
     # Links to files are files of their own.
     (tmp_path / "in" / "b.jpg").symlink_to(tmp_path / "in" / "a.jpg")
-    assert place("in/b.jpg") == f"{os.path.realpath('in')}/b.jpg"
-    assert place("gs://bucket/../a.jpg") == "gs://bucket/../a.jpg"
+    assert real_path("in/b.jpg") == f"{os.path.realpath('in')}/b.jpg"
+    assert real_path("gs://bucket/../a.jpg") == "gs://bucket/../a.jpg"
 
 
 def test_what_is_not_there_is_not_found(tmp_path):
@@ -121,6 +113,3 @@ def test_shards_are_told_by_their_names_or_by_the_format():
         assert is_shard(name) and not is_shard(name, "images")
     for name in ("a.jpg", "tfrecord", "a.tfrecord.jpg", "a.tfrecord-1"):
         assert not is_shard(name) and is_shard(name, "tfrecord")
-
-
-# Shards

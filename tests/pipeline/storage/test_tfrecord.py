@@ -10,11 +10,12 @@ from hypothesis import example as given_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import BadImage
+from pipeline.failures import BadImage
 from pipeline.storage import tfrecord
-from pipeline.storage.tfrecord import Features, parse, read_records
+from pipeline.storage.tfrecord import Features, RawRecord, parse, read_records
 from tests.hostile.shards import example as any_example
 from tests.hostile.shards import hostile_shards, record
+from tests.pipeline.shard_files import example, write_shard
 
 RECORDS = [b"", b"a", bytes(range(256)) * 40, b"last"]
 
@@ -22,9 +23,7 @@ RECORDS = [b"", b"a", bytes(range(256)) * 40, b"last"]
 @pytest.fixture
 def shard(tmp_path):
     path = str(tmp_path / "a.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for record in RECORDS:
-            writer.write(record)
+    write_shard(path, RECORDS)
     return path
 
 
@@ -32,12 +31,16 @@ def read(data):
     return list(read_records(io.BytesIO(data)))
 
 
+def parsed(data):
+    return parse(RawRecord(len(data) + 16, data))
+
+
 def good(data):
     """The records before an error, and the error's reason."""
     found = []
     try:
-        for _, record in read_records(io.BytesIO(data)):
-            found.append(record)
+        for one in read_records(io.BytesIO(data)):
+            found.append(one.fault or one.data)
     except BadImage as error:
         return found, error.reason
     return found, None
@@ -54,25 +57,23 @@ def starts():
 
 def test_equals_tensorflows_reader(shard):
     expected = [record.numpy() for record in tf.data.TFRecordDataset(shard)]
-    assert [record for _, record in read(contents(shard))] == expected == RECORDS
+    assert [one.data for one in read(contents(shard))] == expected == RECORDS
 
 
 def test_tells_how_many_bytes_each_record_takes(shard):
     data = contents(shard)
-    assert np.cumsum([taken for taken, _ in read(data)]).tolist() == starts()[1:]
+    assert np.cumsum([one.size for one in read(data)]).tolist() == starts()[1:]
     assert starts()[-1] == len(data)
     for number, start in enumerate(starts()[:-1]):
-        assert [record for _, record in read(data[start:])] == RECORDS[number:]
+        assert [one.data for one in read(data[start:])] == RECORDS[number:]
 
 
 def test_random_records_equal_tensorflows_reader(tmp_path):
     rng = np.random.default_rng(0)
     records = [rng.bytes(int(size)) for size in rng.integers(0, 3000, 50)]
     path = str(tmp_path / "random.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for record in records:
-            writer.write(record)
-    assert [record for _, record in read(contents(path))] == records
+    write_shard(path, records)
+    assert [one.data for one in read(contents(path))] == records
 
 
 def test_an_empty_file_has_no_records():
@@ -83,9 +84,12 @@ def test_a_flipped_bit_in_the_data_spoils_that_record_only(shard):
     for position in (starts()[2] + 12, starts()[2] + 500, starts()[3] - 1):  # data, data, checksum
         data = bytearray(contents(shard))
         data[position] ^= 1
-        found = [record for _, record in read(bytes(data))]
-        assert isinstance(found[2], BadImage) and found[2].reason == "broken_record"
-        assert found[:2] + found[3:] == RECORDS[:2] + RECORDS[3:]
+        found = read(bytes(data))
+        assert found[2].fault.reason == "broken_record"
+        with pytest.raises(BadImage, match="checksum"):
+            parse(found[2])
+        assert [one.data for one in found] == [*RECORDS[:2], b"", *RECORDS[3:]]
+        assert [one.fault for one in found[:2] + found[3:]] == [None] * 3
 
 
 def test_a_shard_cut_anywhere_gives_the_whole_records_first(shard):
@@ -125,9 +129,10 @@ def test_a_record_that_is_too_long_is_passed_over_and_the_next_one_is_read(monke
     for pieces in (64, 100, 1001, 1 << 20):
         monkeypatch.setattr(tfrecord, "PIECE", pieces)
         shard = record(b"a") + record(bytes(1000)) + record(bytes(1001)) + record(b"z")
-        (_, first), (_, longest), (taken, too_long), (_, last) = read(shard)
-        assert (first, longest, last) == (b"a", bytes(1000), b"z")
-        assert too_long.reason == "too_large" and taken == 1017
+        found = read(shard)
+        assert [one.data for one in found] == [b"a", bytes(1000), b"", b"z"]
+        assert [one.fault and one.fault.reason for one in found] == [None, None, "too_large", None]
+        assert found[2].size == 1017
         assert good(shard[:-30]) == ([b"a", bytes(1000)], "truncated_shard")
 
 
@@ -140,7 +145,7 @@ def test_a_length_reserves_no_memory_before_its_bytes_are_there():
     for length in (64 << 20, 1 << 30):
         file = Counted(record(b"a") + record(b"short", length=length))
         records = read_records(file)
-        assert next(records) == (17, b"a")
+        assert next(records) == RawRecord(17, b"a")
         with pytest.raises(BadImage) as caught:
             next(records)
         assert caught.value.reason == "truncated_shard"
@@ -151,7 +156,7 @@ def test_a_file_that_gives_a_few_bytes_at_a_time_is_read_whole(shard):
         def read(self, size=-1):
             return super().read(min(size, 7))
 
-    assert [one for _, one in read_records(Slow(contents(shard)))] == RECORDS
+    assert [one.data for one in read_records(Slow(contents(shard)))] == RECORDS
 
 
 # Any bytes at all
@@ -164,10 +169,10 @@ BYTES = st.binary(max_size=200) | st.sampled_from([one.data[:3000] for one in ho
 def test_any_bytes_are_records_or_bad_images(data):
     taken = 0
     try:
-        for size, found in read_records(io.BytesIO(data)):
-            taken += size
+        for found in read_records(io.BytesIO(data)):
+            start, taken = taken, taken + found.size
             assert taken <= len(data)
-            assert isinstance(found, BadImage) or record(found) == data[taken - size : taken]
+            assert found.fault or record(found.data) == data[start:taken]
     except BadImage as error:
         assert error.reason in ("truncated_shard", "broken_shard")
     else:
@@ -204,7 +209,7 @@ def test_an_example_says_what_tensorflow_reads_in_it(values):
     data = any_example(None, **values)
     features = tf.train.Example.FromString(data).features.feature
     first = {name: [*features[name].bytes_list.value, None][0] for name in NAMES}
-    found = parse(data)
+    found = parsed(data)
     name = first["image/filename"] or first["image/source_id"] or b""
     assert found.key == name.decode(errors="replace")
     assert found.image == first["image/encoded"]
@@ -219,7 +224,7 @@ def test_any_bytes_are_an_example_or_none(noise, start, removed):
     whole = any_example(b"a.png", b"IMAGE", **{"image/source_id": [7, 9]})
     data = whole[:start] + noise + whole[start + removed :]
     try:
-        found = parse(data)
+        found = parsed(data)
     except BadImage as error:
         assert error.reason == "not_an_example"
     else:
@@ -228,37 +233,36 @@ def test_any_bytes_are_an_example_or_none(noise, start, removed):
 
 
 def test_parse_reads_what_tensorflow_serialized():
-    features = parse(example(b"a/b.jpg", source=b"17", image=b"IMAGE", truth=b"TRUTH"))
+    features = parsed(example(b"a/b.jpg", source=b"17", image=b"IMAGE", truth=b"TRUTH"))
     assert (features.key, features.image, features.truth) == ("a/b.jpg", b"IMAGE", b"TRUTH")
 
 
 def test_the_source_id_stands_in_for_a_missing_or_empty_name():
-    assert parse(example(source=b"17")).key == "17"
-    assert parse(example(b"", source=b"17")).key == "17"
-    assert parse(example()).key == ""
+    assert parsed(example(source=b"17")).key == "17"
+    assert parsed(example(b"", source=b"17")).key == "17"
+    assert parsed(example()).key == ""
 
 
 def test_missing_features_are_none():
-    features = parse(example(b"a"))
+    features = parsed(example(b"a"))
     assert features.image is None and features.truth is None
 
 
 def test_a_name_that_is_no_utf_8_is_still_a_name():
-    assert parse(example(b"caf\xe9.jpg")).key == "caf\N{REPLACEMENT CHARACTER}.jpg"
+    assert parsed(example(b"caf\xe9.jpg")).key == "caf\N{REPLACEMENT CHARACTER}.jpg"
 
 
 def test_features_of_another_type_count_as_missing():
     numbers = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
     wrong = {"image/encoded": numbers, "image/filename": numbers}
-    features = parse(
-        tf.train.Example(features=tf.train.Features(feature=wrong)).SerializeToString()
-    )
+    message = tf.train.Example(features=tf.train.Features(feature=wrong))
+    features = parsed(message.SerializeToString())
     assert (features.key, features.image) == ("", None)
 
 
 def test_bytes_that_are_no_example_are_refused():
     with pytest.raises(BadImage) as caught:
-        parse(b"\xff\xff not a message")
+        parsed(b"\xff\xff not a message")
     assert caught.value.reason == "not_an_example"
 
 
@@ -271,21 +275,3 @@ def masked_crc(data):
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
     crc ^= 0xFFFFFFFF
     return ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32
-
-
-def example(name=None, source=None, image=None, truth=None):
-    values = {
-        "image/filename": name,
-        "image/source_id": source,
-        "image/encoded": image,
-        "image/segmentation/class/encoded": truth,
-    }
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-                for key, value in values.items()
-                if value is not None
-            }
-        )
-    ).SerializeToString()
