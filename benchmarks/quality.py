@@ -1,6 +1,6 @@
-"""How good masks are, side by side: `python -m benchmarks.quality --help`.
+"""How good masks are, side by side: those of networks, of other programs, and published figures.
 
-Each row is one run of `run_pipeline.py`, as a user would start it. The table is Markdown.
+Each row of figures is the result of one run of `run_pipeline.py`, except those of `--rivals`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from model.training.data import Pair, find_pairs, split_pairs
+from benchmarks.results_files import Measured, parser, publish, table
+from benchmarks.rival_files import read_rival
+from benchmarks.timed_commands import SCRIPT
+from model.training.pairs import Pair, find_pairs, split_pairs
 from pipeline.job_settings import Job
 
-ROOT = Path(__file__).parents[1]
+MODULE = "benchmarks.quality"
+# Figures of `summary.json`, and their columns.
 FIGURES = {
     "mae": "MAE",
     "max_f": "max F",
@@ -27,41 +31,21 @@ FIGURES = {
     "boundary_iou": "boundary IoU",
     "relaxed_boundary_f": "relaxed boundary F",
 }
-# Of others, with the same definitions; on the same images, where nothing else is said.
-PUBLISHED = {
-    "ecssd_half": {
-        "CSNet-L-x2 (141 k parameters, trained on DUTS)": {
-            "mae": 0.0668,
-            "max_f": 0.8946,
-            "s_measure": 0.8907,
-            "weighted_f": 0.8034,
-            "iou": 0.8120,
-            "boundary_iou": 0.6071,
-            "relaxed_boundary_f": 0.7285,
-        },
-        "BASNet as published, on all 1,000 photos": {
-            "mae": 0.037,
-            "max_f": 0.942,
-            "s_measure": 0.916,
-            "relaxed_boundary_f": 0.826,
-        },
-    }
-}
 
 
 def measure(pairs: Sequence[Pair], flags: Sequence[str]) -> tuple[int, dict[str, float | None]]:
     """Runs the pipeline on photos and scores its masks.
 
     Args:
-        pairs: photos with masks, at least one, of unlike names.
-        flags: further flags of `run_pipeline.py`. A `--masks FOLDER` among them scores the masks
-            of that folder, matched by path without suffix, instead of running a model.
+        pairs: Photos with masks, at least one, of different names.
+        flags: Further flags of `run_pipeline.py`. With `--masks FOLDER` no model is run: the
+            masks of that folder are scored, matched by path without suffix.
 
     Returns:
         The number of images and the figures of the data set, as `summary.json` has them.
 
     Raises:
-        subprocess.CalledProcessError: if the pipeline failed.
+        subprocess.CalledProcessError: The pipeline failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         for pair in pairs:
@@ -70,28 +54,41 @@ def measure(pairs: Sequence[Pair], flags: Sequence[str]) -> tuple[int, dict[str,
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(source.resolve())
         read = [] if "--masks" in flags else ["--input", f"{folder}/images"]
-        command = [sys.executable, ROOT / "run_pipeline.py", *read, *flags]
+        command = [sys.executable, SCRIPT, *read, *flags]
         command += ["--truth", f"{folder}/masks", "--output", f"{folder}/output"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         summary = json.loads((Path(folder) / "output" / "summary.json").read_text())
     return summary["with_truth"], summary["metrics"]
 
 
-def table(rows: Sequence[tuple[str, str, str, dict[str, float | None]]]) -> str:
-    """Markdown of rows (set, number of images, what was measured, figures)."""
-    head = ["set", "images", "masks of", *FIGURES.values()]
-    lines = [head, ["---"] * len(head)]
-    for name, count, what, figures in rows:
-        values = [figures.get(key) for key in FIGURES]
-        cells = ["" if value is None else f"{value:.3f}" for value in values]
-        lines.append([name, count, what, *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def row(where: str, images: int, what: str, figures: Mapping[str, float | None]) -> dict:
+    """Makes a row of the table; figures have three decimals, as papers print them."""
+    values = {column: figures.get(key) for key, column in FIGURES.items()}
+    shown = {column: None if value is None else f"{value:.3f}" for column, value in values.items()}
+    return {"set": where, "images": images, "masks of": what, **shown}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; see `--help`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    add = parser.add_argument
+def rows_of_set(where: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> Iterator[dict]:
+    """Measures all networks and all folders of masks on one set of photos."""
+    for model, size, precision, tta in itertools.product(
+        arguments.model, arguments.image_size, arguments.precision, arguments.tta
+    ):
+        flags = ["--model", model, "--image_size", size, "--precision", precision, "--tta", tta]
+        what = f"{model}, {size}²"
+        what += f", {precision}" if precision != "float32" else ""
+        what += ", flipped too" if tta == "flip" else ""
+        count, figures = measure(pairs, flags)
+        yield row(where, count, what, figures)
+    for text in arguments.masks:
+        what, _, folder = text.partition("=")
+        count, figures = measure(pairs, ["--masks", folder])
+        yield row(where, count, what, figures)
+
+
+def flags() -> argparse.ArgumentParser:
+    """Makes the parser of the command's flags."""
+    made = parser(MODULE, __doc__)
+    add = made.add_argument
     add("--data", nargs="+", type=Path, required=True, help="folders with images/ and masks/")
     add(
         "--held_out",
@@ -105,37 +102,43 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--precision", nargs="+", default=["float32"], help="as --precision")
     add("--masks", nargs="*", default=[], metavar="NAME=FOLDER", help="masks of other programs")
     add("--together", action="store_true", help="all folders as one set")
-    arguments = parser.parse_args(argv)
+    add(
+        "--rivals",
+        nargs="*",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="published figures to add, such as benchmarks/rivals/*.json",
+    )
+    return made
 
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; see `--help`."""
+    argv = sys.argv[1:] if argv is None else argv
+    command = flags()
+    arguments = command.parse_args(argv)
     sets = {folder.resolve().name: find_pairs(folder) for folder in arguments.data}
     if len(sets) < len(arguments.data):
-        parser.error("two folders of --data have the same name, by which their rows are told apart")
+        command.error("two folders of --data have the same name, which is what tells rows apart")
+    try:
+        rivals = [read_rival(path, FIGURES) for path in arguments.rivals]
+    except (OSError, ValueError) as error:
+        command.error(str(error))
     if arguments.held_out is not None:
         sets = {name: split_pairs(pairs, arguments.held_out)[1] for name, pairs in sets.items()}
     if arguments.together:
         sets = {"all": [pair for pairs in sets.values() for pair in pairs]}
     rows = []
     for name, pairs in sets.items():
-        if not pairs:
-            continue
-        for model, size, precision, tta in itertools.product(
-            arguments.model, arguments.image_size, arguments.precision, arguments.tta
-        ):
-            flags = ["--model", model, "--image_size", size]
-            count, figures = measure(pairs, [*flags, "--precision", precision, "--tta", tta])
-            what = f"{model}, {size}²"
-            what += f", {precision}" if precision != "float32" else ""
-            what += ", flipped too" if tta == "flip" else ""
-            rows.append((name, str(count), what, figures))
-            print(table(rows[-1:]).splitlines()[-1], file=sys.stderr)
-        for text in arguments.masks:
-            what, _, folder = text.partition("=")
-            count, figures = measure(pairs, ["--masks", folder])
-            rows.append((name, str(count), what, figures))
-        whole = arguments.held_out is None
-        for what, figures in PUBLISHED.get(name, {}).items() if whole else ():
-            rows.append((name, str(len(pairs)), what, figures))
-    print(table(rows))
+        for measured in rows_of_set(name, pairs, arguments) if pairs else ():
+            rows.append(measured)
+            print(table([measured]).splitlines()[-1], file=sys.stderr)
+    notes = []
+    for rival in rivals:
+        rows.append(row(rival.set, rival.photos, rival.name, rival.figures))
+        notes.append(f"{rival.name}: {rival.source}.")
+    publish(Measured("How good the masks are", rows, [], notes), MODULE, argv, arguments.output)
 
 
 if __name__ == "__main__":

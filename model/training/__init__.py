@@ -1,1 +1,1 @@
-"""The training loop and its parts: data, losses, optimizer, validation, checkpoints."""
+"""Training: settings, data, losses, optimizer, loop, validation and checkpoints."""

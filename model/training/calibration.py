@@ -1,4 +1,4 @@
-"""Moments of batch normalisation, taken anew for the network that is kept in the end."""
+"""Moments of batch normalisation, computed again for the weights that are kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 
 @contextlib.contextmanager
 def finished(network: keras.Model, batches: Iterable[np.ndarray]) -> Iterator[None]:
-    """Inside, a network in training is as it would be kept; afterwards, as it was.
+    """Swaps in the averaged weights for the duration of the block, as for saving or validation.
 
-    Its weights are their moving averages, if its optimizer keeps any, and its moments fit them.
+    The averages are those of the optimizer, if it keeps any. The moments of batch normalisation are
+    computed again for them. After the block, all weights and moments are restored.
 
     Args:
-        network: the compiled model.
-        batches: as for `calibrate`.
+        network: The compiled model.
+        batches: As for ``calibrate``.
     """
     layers = [layer for layer in network.layers if layer.trainable]
     changing = [variable for layer in layers for variable in layer.variables]
@@ -33,21 +34,22 @@ def finished(network: keras.Model, batches: Iterable[np.ndarray]) -> Iterator[No
 
 
 def calibrate(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
-    """Sets moving means and variances of trainable layers to averages over whole batches of images.
+    """Sets the moving means and variances of trainable layers to the means over given batches.
 
-    While a network is trained, they follow the weights of the last few steps, and crops that are
-    smaller than the photos to come. Averaged weights need their own (Izmailov et al. 2018,
-    "Averaging Weights Leads to Wider Optima", section 3.2), and so does another size (Touvron et
-    al. 2019, "Fixing the train-test resolution discrepancy").
+    Training leaves moments of the last few steps' weights and of crops. Averaged weights need
+    moments of their own (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima", section
+    3.2), and so do whole photos of another size (Touvron et al. 2019, "Fixing the train-test
+    resolution discrepancy").
 
     Args:
-        network: a model, changed in place.
-        batches: images (N, S, S, 3) in the network's range, any dtype, at least one batch.
+        network: A model, changed in place.
+        batches: Images (N, S, S, 3), any dtype, in the range that the network takes; at least one
+            batch.
     """
     layers = [
         layer
         for layer in network.layers
-        # One that is not trainable keeps its moments, in training, too.
+        # Frozen layers keep their moments during training, too.
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
     moving = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]

@@ -1,9 +1,9 @@
-"""What a training run leaves on disk: its log, checkpoints to go on from, and the final weights."""
+"""The files of a training run: its log, its checkpoint and its final weights."""
 
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,45 +11,47 @@ import h5py
 import keras
 import numpy as np
 
+from model.whole_files import replacing
+
 
 def save_checkpoint(
     model: keras.Model, path: Path, identity: dict[str, object], losses: Sequence[float]
 ) -> None:
-    """Writes all that the run needs to go on, whole or not at all.
+    """Writes all that a run needs to continue, whole or not at all.
 
-    The state of the data is the number of steps: with the seed it decides every batch.
+    The order of the data needs no state: seed and step decide every batch.
 
     Args:
-        model: the compiled model; the variables of its trainable layers (random seeds among
-            them) and its optimizer's.
-        path: the checkpoint.
-        identity: what must be the same in a run that goes on from it.
-        losses: loss of every step so far.
+        model: The compiled model. The variables of its trainable layers, random seeds included,
+            and of its optimizer are written; others never change.
+        path: The checkpoint, a ``.npz`` file.
+        identity: What must be the same in a run that continues from it, JSON-ready.
+        losses: Loss of every step so far.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(model))}
     arrays["identity"] = np.array(json.dumps(identity))
     arrays["losses"] = np.array(losses, "float64")
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
 
 
 def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list[float]:
-    """Brings a compiled model to the state of a checkpoint, if there is one.
+    """Loads a checkpoint into a compiled model, if there is one.
 
     Args:
-        model: the compiled model, its optimizer built.
-        path: the checkpoint.
-        identity: what must be the same in both runs.
+        model: The compiled model, its optimizer built.
+        path: The checkpoint.
+        identity: What must be the same in both runs.
 
     Returns:
         The loss of every step so far; empty without a checkpoint.
 
     Raises:
-        ValueError: if the checkpoint is of a run with another identity, or other variables.
+        ValueError: The checkpoint is of a run with another identity or with other variables. The
+            model is unchanged.
     """
     if not path.exists():
         return []
@@ -67,7 +69,7 @@ def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list
         if [value.shape for value in values] != [tuple(variable.shape) for variable in state]:
             raise ValueError(
                 f"{path} is of another network, or of another version of this program; "
-                "start anew in an empty folder"
+                "start again in an empty folder"
             )
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
@@ -75,19 +77,19 @@ def restore(model: keras.Model, path: Path, identity: dict[str, object]) -> list
 
 
 def save_float16(model: keras.Model, path: Path) -> None:
-    """Writes weights that `model.load_weights` reads, at half their size.
+    """Writes weights at half their size, for ``model.load_weights`` to read.
 
-    Kernels are rounded to float16. Vectors (biases, the moments of batch normalisation) stay in
-    float32: they take no space, and variances can leave float16's range. The state of an optimizer,
-    which Keras writes beside the weights of a compiled model, is left out.
+    Kernels are rounded to float16. Vectors (biases, moments of batch normalisation) stay float32:
+    they take little space, and a variance can exceed the range of float16. The state of the
+    optimizer is left out.
 
     Args:
-        model: any built model.
-        path: ends in `.weights.h5`.
+        model: Any built model.
+        path: The file to write; its name ends in ``.weights.h5``.
+
+    Raises:
+        OSError: The file cannot be written.
     """
-    full = path.with_name("full." + path.name)
-    half = path.with_name("half." + path.name)
-    model.save_weights(full)
 
     def copy(source: h5py.Group, target: h5py.Group) -> None:
         target.attrs.update(source.attrs)
@@ -100,31 +102,37 @@ def save_float16(model: keras.Model, path: Path) -> None:
                 values = values.astype(np.float16) if is_kernel else values
                 target.create_dataset(name, data=values).attrs.update(item.attrs)
 
-    with h5py.File(full, "r") as source, h5py.File(half, "w") as target:
-        copy(source["layers"], target.create_group("layers"))
-    full.unlink()
-    os.replace(half, path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, replacing(path) as temporary:
+        full = Path(folder) / path.name
+        model.save_weights(full)
+        with h5py.File(full, "r") as source, h5py.File(temporary, "w") as target:
+            copy(source["layers"], target.create_group("layers"))
 
 
 class Log:
-    """Lines of JSON, less those of steps that a run which goes on will repeat.
+    """A file of JSON lines, one for each validation.
+
+    Lines after the step that a run continues from are dropped, since the run writes them again.
 
     Args:
-        path: the file.
-        first: the step that the run goes on from.
+        path: The file; it need not exist.
+        first: The step that the run continues from.
     """
 
     def __init__(self, path: Path, first: int) -> None:
         self.path = path
-        # Without a last line that a full disk cut short.
+        # A full disk may have cut the last line short; only whole lines are kept.
         old = path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
         kept = [line for line in old if json.loads(line)["step"] <= first]
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
 
     def write(self, row: dict[str, float]) -> None:
-        """Prints one line and adds it to the file."""
+        """Prints a line and appends it to the file.
+
+        Args:
+            row: The values by name; rounded to six digits after the point.
+        """
         line = json.dumps({k: round(v, 6) for k, v in row.items()})
         print(f"\n{line}", flush=True)
         with self.path.open("a") as file:
@@ -132,6 +140,5 @@ class Log:
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:
-    # What is frozen never changes.
     learning = [layer for layer in model.layers if layer.trainable]
     return [*(v for layer in learning for v in layer.variables), *model.optimizer.variables]

@@ -1,7 +1,7 @@
 """Batch normalisation by the fused kernels of TensorFlow and PyTorch, for training.
 
-Keras composes the layer of elementary operations, which on processors takes a quarter of a training
-step of BASNet. JAX fuses them itself.
+Keras computes it in several elementary operations, which on CPUs take a quarter of a training step
+of BASNet. JAX fuses these itself.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from keras import layers
 
 
 def with_fused_normalization(model: keras.Model) -> keras.Model:
-    """A functional model that computes the same as another, faster when it is trained.
+    """Copies a model so that it computes the same and trains faster.
 
     Args:
-        model: a functional model.
+        model: A functional model.
 
     Returns:
-        A network with weights of its own, equal to those of the model; on JAX the model itself.
+        A model with the same weights, in variables of its own; on JAX the model itself.
     """
     if keras.backend.backend() not in ("tensorflow", "torch"):
         return model
@@ -27,16 +27,24 @@ def with_fused_normalization(model: keras.Model) -> keras.Model:
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of a model the weights of the layers of the same names in another."""
+    """Copies weights from one model to another, by the names of the layers.
+
+    Args:
+        source: The model with the weights.
+        target: The model to change; every layer that has weights has its namesake in ``source``.
+    """
     for layer in filter(lambda layer: layer.weights, target.layers):
         layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 class FusedBatchNormalization(layers.BatchNormalization):
-    """As Keras' layer, over the last axis; its variance is unbiased, as PyTorch's is."""
+    """Batch normalisation over the last axis, by a fused kernel in training.
+
+    It equals Keras' layer, except that the moving variance is unbiased, as in PyTorch.
+    """
 
     def call(self, inputs, training=None, mask=None):
-        """Maps (N, H, W, C) to the same shape; in training, by the batch's own moments."""
+        """Maps (N, H, W, C) to the same shape; in training with the moments of the batch."""
         if not (training and self.trainable) or _is_one_value(inputs):
             return super().call(inputs, training=training, mask=mask)
         if keras.backend.backend() == "torch":
@@ -71,7 +79,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 def _is_one_value(inputs) -> bool:
-    """Whether there is one value a channel, whose variance PyTorch refuses to take."""
+    """Returns whether each channel has one value only, whose variance PyTorch refuses."""
     return keras.backend.backend() == "torch" and inputs.shape[:-1].numel() == 1
 
 

@@ -12,22 +12,23 @@ SIGMA = 1.5
 # Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
 C1 = 0.01**2
 C2 = 0.03**2
-# Keeps 0 / 0 at 1 for an empty map of an empty image; far below one pixel.
+# Makes the IoU of two empty maps 1 instead of 0 / 0; far below one pixel.
 IOU_EPSILON = 1e-6
 
 
 def structural_similarity(x: keras.KerasTensor, y: keras.KerasTensor) -> keras.KerasTensor:
-    """Mean structural similarity of every pair of maps, over the windows that lie inside them.
+    """Mean structural similarity (SSIM) of each pair of maps, over all windows inside the map.
 
     Args:
-        x: maps (N, H, W, 1) in [0, 1], any float dtype; H and W at least 11.
-        y: maps of the same shape and range.
+        x: Maps (N, H, W, 1) in [0, 1], any float dtype; H and W at least 11.
+        y: Maps of the same shape and range.
 
     Returns:
         float32 (N,), at most 1: what `tf.image.ssim(x, y, max_val=1)` gives.
 
     Raises:
-        ValueError: if a side of the maps is known and smaller than the window.
+        ValueError: The maps are not of shape (N, H, W, 1), or a known side is smaller than the
+            window.
     """
     x, y = ops.cast(x, "float32"), ops.cast(y, "float32")
     for maps in (x, y):
@@ -37,8 +38,8 @@ def structural_similarity(x: keras.KerasTensor, y: keras.KerasTensor) -> keras.K
             raise ValueError(
                 f"SSIM needs maps of at least {WINDOW} x {WINDOW} pixels, got {tuple(maps.shape)}"
             )
-    # The variances are only needed as their sum. x stays apart from the rest, so that a graph with
-    # one target for many outputs computes the target's means once.
+    # Only the sum of the variances is needed. x is blurred apart from the rest, so that a graph
+    # with one target for many outputs blurs the target once.
     mean_x = _blur(x)
     moments = ops.concatenate([y, x * y, x * x + y * y], axis=0)
     mean_y, mean_xy, mean_squares = ops.split(_blur(moments), 3, axis=0)
@@ -50,11 +51,11 @@ def structural_similarity(x: keras.KerasTensor, y: keras.KerasTensor) -> keras.K
 
 
 def soft_iou(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """Intersection over union of every pair of maps, with products in place of the logical and.
+    """Soft intersection over union of each pair of maps: products replace the logical and.
 
     Args:
-        y_true: maps (N, H, W, 1) in [0, 1], any float dtype.
-        y_pred: maps of the same shape and range.
+        y_true: Maps (N, H, W, 1) in [0, 1], any float dtype.
+        y_pred: Maps of the same shape and range.
 
     Returns:
         float32 (N,) in [0, 1]; 1 for two empty maps.
@@ -66,11 +67,11 @@ def soft_iou(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.Kera
 
 
 def binary_crossentropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """Mean binary cross-entropy of every pair of maps; predictions are clipped, so it is finite.
+    """Mean binary cross-entropy of each pair of maps; clipped predictions keep it finite.
 
     Args:
-        y_true: maps (N, H, W, 1) in [0, 1], any float dtype.
-        y_pred: maps of the same shape and range.
+        y_true: Maps (N, H, W, 1) in [0, 1], any float dtype.
+        y_pred: Maps of the same shape and range.
 
     Returns:
         float32 (N,), at least 0.
@@ -85,16 +86,16 @@ def binary_crossentropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) ->
 class HybridLoss(keras.losses.Loss):
     """BCE + (1 - SSIM) + (1 - IoU) of one output; BASNet sums it over all of its outputs.
 
-    Always computed in float32, whatever the dtype of the maps: the variances inside SSIM are small
-    differences of large sums.
+    It is computed in float32 whatever the dtype of the maps, because the variances inside SSIM are
+    small differences of large sums.
 
     Args:
-        ssim: weight of the second part; the paper's is 1. Where a network is unsure, SSIM alone
-            prefers object to background, since it falls to 0 on a flat background as soon as
-            probabilities pass about 0.1, and on a flat object only as they near 0.
-        name: name of the loss.
-        reduction: how the values of the images become one number, as for every Keras loss.
-        **kwargs: further arguments of `keras.losses.Loss`.
+        ssim: Weight of the SSIM part; 1 in the paper. SSIM makes an unsure network prefer object to
+            background: on a flat background it falls to 0 once probabilities pass about 0.1, on a
+            flat object only when they come near 0.
+        name: Name of the loss.
+        reduction: How the losses of the images become one number, as for every Keras loss.
+        **kwargs: Further arguments of ``keras.losses.Loss``.
     """
 
     def __init__(
@@ -109,15 +110,15 @@ class HybridLoss(keras.losses.Loss):
         self.ssim = ssim
 
     def get_config(self) -> dict:
-        """The arguments that make this loss again."""
+        """Returns the arguments that build this loss again."""
         return {**super().get_config(), "ssim": self.ssim}
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Loss of every image.
+        """Returns the loss of each image.
 
         Args:
-            y_true: maps (N, H, W, 1) in [0, 1].
-            y_pred: maps of the same shape and range.
+            y_true: Maps (N, H, W, 1) in [0, 1].
+            y_pred: Maps of the same shape and range.
 
         Returns:
             float32 (N,), at least 0.
@@ -130,16 +131,16 @@ class HybridLoss(keras.losses.Loss):
 
 
 def _blur(maps: keras.KerasTensor) -> keras.KerasTensor:
-    """Means over the Gaussian windows that lie inside the maps: (N, H, W, 1) -> (N, H-10, W-10)."""
+    """Gaussian-weighted means over the windows inside: (N, H, W, 1) to (N, H - 10, W - 10)."""
     _, height, width, _ = ops.shape(maps)
     maps = ops.matmul(ops.squeeze(maps, axis=-1), _window_means(width))
     return ops.matmul(ops.transpose(_window_means(height)), maps)
 
 
 def _window_means(length: int) -> keras.KerasTensor:
-    """Matrix (L, L-10) whose columns are the Gaussian windows along a side of `length` L pixels.
+    """Matrix (L, L - 10) whose columns are the Gaussian windows along a side of ``length`` L.
 
-    Multiplying by it costs more arithmetic than a convolution with one channel, and half the time.
+    A product with it takes half the time of a one-channel convolution, despite more arithmetic.
     """
     inside = ops.expand_dims(ops.arange(length, dtype="int32"), 1)
     corner = ops.expand_dims(ops.arange(length - WINDOW + 1, dtype="int32"), 0)

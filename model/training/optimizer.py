@@ -1,4 +1,4 @@
-"""AdamW that trains a pretrained encoder more slowly than what is new around it."""
+"""AdamW with a lower learning rate for a pretrained encoder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import keras
 
 
 class TwoRateAdamW(keras.optimizers.AdamW):
-    """AdamW with a lower learning rate, and no decay, for some of the variables.
+    """AdamW with a lower learning rate and no weight decay for some of the variables.
 
-    A factor on their gradients would do nothing: the steps of Adam do not depend on the scale of
-    gradients. Weights that are to stay near those they start from are not drawn towards zero.
+    The rate itself is scaled, since Adam's steps do not depend on the scale of the gradients.
+    Weight decay would draw pretrained weights towards zero.
 
     Args:
-        learning_rate: as for AdamW.
-        slow: the variables of the lower rate.
-        share: their share of the learning rate, in [0, 1).
-        **kwargs: as for AdamW.
+        learning_rate: As for ``AdamW``.
+        slow: The variables with the lower rate.
+        share: Their share of the learning rate, in [0, 1).
+        **kwargs: As for ``AdamW``.
     """
 
     def __init__(self, learning_rate, slow: Sequence[keras.Variable], share: float, **kwargs):
@@ -27,6 +27,12 @@ class TwoRateAdamW(keras.optimizers.AdamW):
         self._share = share
 
     def update_step(self, gradient, variable, learning_rate):
-        """Changes one variable, by its share of the learning rate."""
+        """Updates one variable, at its share of the learning rate.
+
+        Args:
+            gradient: Gradient of the variable.
+            variable: The variable.
+            learning_rate: The full learning rate.
+        """
         share = self._share if self._var_key(variable) in self._slow else 1.0
         super().update_step(gradient, variable, learning_rate * share)

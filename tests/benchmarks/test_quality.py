@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.quality import main
-from model.training.data import find_pairs, split_pairs
+from model.training.pairs import find_pairs, split_pairs
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from model.training.data import find_pairs
+from model.training.pairs import find_pairs
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def network(name, **changes):
 
 
 NARROW = {"preset": "resnet18", "stackwise_filters": (8, 16, 32, 64)}
-# The first stage of KerasCV's and KerasHub's cannot be narrower, and the decoder is 8 times as wide.
+# KerasCV's and KerasHub's first stage cannot be narrower, and the decoder is 8 times as wide.
 WIDE = {"preset": "resnet18", "stackwise_filters": (64, 8, 8, 8), "stackwise_blocks": (1, 1, 1, 1)}
 
 

@@ -6,57 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model import train as command
 from model.networks.basnet import BASNet
 from model.networks.efficientnet import EfficientNetLite0
 from model.published.assign import give_lite0
 from model.published.read import read_paper
-from model.training import loop as training
+from tests.published import LITE0_BLOCKS, lite0_state
 
 SAMPLE = Path(__file__).parents[3] / "pipeline" / "sample"
 
-# Channels, stride and kernel of the blocks, once more.
-BLOCKS = [(16, 1, 3)]
-BLOCKS += [(24, 2, 3), (24, 1, 3), (40, 2, 5), (40, 1, 5)]
-BLOCKS += [(80, 2, 3), (80, 1, 3), (80, 1, 3), (112, 1, 5), (112, 1, 5), (112, 1, 5)]
-BLOCKS += [(192, 2, 5), (192, 1, 5), (192, 1, 5), (192, 1, 5), (320, 1, 3)]
-# Those at whose end a stage of BASNet ends.
+# The blocks at whose end a stage of BASNet ends.
 LAST = (0, 2, 4, 10, 14)
 
 
 @pytest.fixture(scope="module")
 def state():
-    """Arrays with the published names and shapes, and random numbers."""
-    rng = np.random.default_rng(0)
-    state = {}
-
-    def convolution(name, out, inputs, kernel):
-        values = rng.standard_normal((out, inputs, kernel, kernel)) * (inputs * kernel) ** -0.5
-        state[f"{name}.weight"] = values
-
-    def norm(name, width):
-        state[f"{name}.weight"] = rng.normal(1, 0.1, width)
-        state[f"{name}.bias"] = rng.normal(0, 0.5, width)
-        state[f"{name}.running_mean"] = rng.normal(0, 0.1, width)
-        state[f"{name}.running_var"] = rng.uniform(1, 2, width)
-        state[f"{name}.num_batches_tracked"] = np.array(1)
-
-    convolution("_conv_stem", 32, 3, 3)
-    norm("_bn0", 32)
-    width = 32
-    for number, (channels, _, kernel) in enumerate(BLOCKS):
-        name, wide = f"_blocks.{number}", width
-        if number:
-            wide = 6 * width
-            convolution(f"{name}._expand_conv", wide, width, 1)
-            norm(f"{name}._bn0", wide)
-        convolution(f"{name}._depthwise_conv", wide, 1, kernel)
-        norm(f"{name}._bn1", wide)
-        convolution(f"{name}._project_conv", channels, wide, 1)
-        norm(f"{name}._bn2", channels)
-        width = channels
-    convolution("_conv_head", 1280, 320, 1)
-    return {name: array.astype("float32") for name, array in state.items()}
+    return lite0_state()
 
 
 def _tensors(arrays):
@@ -83,7 +47,7 @@ def _norm(state, x, name):
 
 
 def _block(state, x, number):
-    name, y, (_, stride, _) = f"_blocks.{number}", x, BLOCKS[number]
+    name, y, (_, stride, _) = f"_blocks.{number}", x, LITE0_BLOCKS[number]
     if number:
         y = _norm(state, _convolution(state, y, f"{name}._expand_conv"), f"{name}._bn0").clip(0, 6)
     y = _convolution(state, y, f"{name}._depthwise_conv", stride, groups=y.shape[1])
@@ -141,52 +105,6 @@ def test_saves_and_loads(network, tmp_path, frozen):
     pixels = np.random.default_rng(2).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
     for ours, theirs in zip(network(pixels), again(pixels), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "message"),
-    [
-        ("_bn0.bias", None, "lack the entry _bn0.bias"),
-        ("_blocks.3._expand_conv.weight", (2, 2), r"_blocks.3._expand_conv.weight has shape"),
-        ("_blocks.3._se_reduce.weight", (6, 144, 1, 1), "lacks: _blocks.3._se_reduce.weight"),
-    ],
-)
-def test_weights_of_another_network_are_refused(state, name, shape, message):
-    wrong = {key: array for key, array in state.items() if key != name}
-    if shape is not None:
-        wrong[name] = np.ones(shape, "float32")
-    with pytest.raises(ValueError, match=message):
-        give_lite0(EfficientNetLite0(), wrong)
-
-
-@pytest.mark.parametrize(
-    "rate",
-    [
-        "0.1",
-        pytest.param("0", marks=pytest.mark.slow),
-        pytest.param("1", marks=pytest.mark.slow),
-    ],
-)
-def test_training_starts_from_a_file_and_holds_the_encoder(
-    state, network, folder, tmp_path, monkeypatch, rate
-):
-    torch = pytest.importorskip("torch")
-    torch.save(_tensors(state), tmp_path / "lite0.pth")
-    given = []
-    monkeypatch.setattr(training, "train", lambda *args, **kwargs: given.append((args, kwargs)))
-    flags = ["--encoder", str(tmp_path / "lite0.pth"), "--encoder_rate", rate]
-    command.main(["--data", str(folder), "--output", str(tmp_path), *flags])
-    (((model, *_), kwargs),) = given
-    for ours, theirs in zip(model.backbone.weights, network.backbone.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    learning = [weight.path for weight in model.trainable_weights]
-    assert {"stem", "bridge", "decoder1", "refine"} <= {path.partition("_")[0] for path in learning}
-    encoder = {path.rpartition("/")[2] for path in learning if path.startswith("encoder")}
-    # Of depthwise convolutions, too; the last two are those of its normalisation.
-    kinds = {"0": set(), "0.1": {"kernel"}, "1": {"kernel", "gamma", "beta"}}
-    assert encoder == kinds[rate]
-    slow = {v.path for layer in kwargs["encoder"] for v in layer.trainable_variables}
-    assert slow == {path for path in learning if path.startswith("encoder")}
 
 
 def test_the_published_weights_know_the_bundled_photos():

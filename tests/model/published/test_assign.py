@@ -1,10 +1,11 @@
-"""The networks against outputs of KerasCV and of the authors' PyTorch code."""
+"""Networks with published weights, against outputs of KerasCV and of the authors' PyTorch code."""
 
 import numpy as np
 import pytest
 
-from model.published.assign import from_keras_cv, from_paper
-from tests.published import DATA, keras_cv_weights, paper_state
+from model.networks.efficientnet import EfficientNetLite0
+from model.published.assign import from_keras_cv, from_paper, give_lite0
+from tests.published import DATA, keras_cv_weights, lite0_state, paper_state
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,19 @@ def test_from_paper_names_what_is_wrong():
     del state["refunet.conv_d0.bias"]
     with pytest.raises(ValueError, match="lack the entry refunet.conv_d0.bias"):
         from_paper(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("_bn0.bias", None, "lack the entry _bn0.bias"),
+        ("_blocks.3._expand_conv.weight", (2, 2), r"_blocks.3._expand_conv.weight has shape"),
+        ("_blocks.3._se_reduce.weight", (6, 144, 1, 1), "lacks: _blocks.3._se_reduce.weight"),
+    ],
+)
+def test_lite0_refuses_weights_of_another_network(name, shape, message):
+    wrong = {key: array for key, array in lite0_state().items() if key != name}
+    if shape is not None:
+        wrong[name] = np.ones(shape, "float32")
+    with pytest.raises(ValueError, match=message):
+        give_lite0(EfficientNetLite0(), wrong)
