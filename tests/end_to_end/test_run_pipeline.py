@@ -10,7 +10,7 @@ import sys
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import ROOT, SCRIPT, run
+from tests.end_to_end.command import ROOT, SCRIPT, run, write_network
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +68,17 @@ def test_refuses_an_output_that_is_not_empty(sample):
 
 
 @pytest.mark.slow
-def test_overwrite_replaces_what_was_there(sample, tmp_path):
-    _, output = sample
+def test_overwrite_replaces_what_was_there(tmp_path):
     old = tmp_path / "output"
     (old / "masks").mkdir(parents=True)
     (old / "masks" / "stale.png").write_bytes(b"")
     (old / "journal").mkdir()
     (old / "journal" / "job.json").write_bytes(b"")
     (old / "notes.txt").write_text("mine")
-    photo = output / "masks" / "flower.png"
-    status, _, err = run("--input", photo, "--overwrite", "--threshold=0.5", cwd=tmp_path)
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "flower.jpg")
+    write_network(tmp_path / "net.keras")
+    flags = ("--input=flower.jpg", "--model=net.keras", "--image_size=64", "--threshold=0.5")
+    status, _, err = run(*flags, "--overwrite", cwd=tmp_path)
     assert status == 0, err
     assert [path.name for path in (old / "masks").iterdir()] == ["flower.png"]
     assert Image.open(old / "masks" / "flower.png").mode == "1"
@@ -164,20 +165,3 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
         # Of the processor, which does not depend on what else the machine does.
         seconds.append(sum(after[2:4]) - sum(before[2:4]))
     assert min(seconds) < 0.5
-
-
-@pytest.mark.slow
-def test_runs_in_worker_processes(tmp_path):
-    for number in range(12):
-        Image.new("RGB", (40, 30), (number * 20, 100, 50)).save(tmp_path / f"{number}.png")
-    status, out, err = run(
-        f"--input={tmp_path}/*.png",
-        "--output=result",
-        "--direct_num_workers=2",
-        "--direct_running_mode=multi_processing",
-        "--image_size=32",
-        cwd=tmp_path,
-    )
-    assert status == 0, err
-    assert out.startswith("12 images, 0 failures")
-    assert len(list((tmp_path / "result" / "masks").iterdir())) == 12
