@@ -6,7 +6,7 @@ chunks are read where the images are used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict
@@ -69,7 +69,7 @@ class ReadImages(beam.PTransform):
         read = split_attempts(
             (sources, chunks) | "Sources" >> beam.Flatten() | beam.Reshuffle(),
             "Load",
-            _read(self.timeout),
+            _reading(read_source, rest_of_source, self.timeout),
             AsDict(taken),
         )
         failures = (listed.failures, truths.failures, indexed.failures, read.failures)
@@ -98,7 +98,7 @@ class ReadMasks(beam.PTransform):
         masks = begin | "ListMasks" >> ListFiles((self.masks,), "images")
         truths = begin | "ListTruths" >> ListFiles((self.truth,), "images")
         pairs = (masks.results, truths.results) | "Pair" >> PairMasks()
-        read = split_attempts(pairs, "Load", _read_pairs(self.timeout))
+        read = split_attempts(pairs, "Load", _reading(read_pair, _rest_of_pair, self.timeout))
         failures = (masks.failures, truths.failures, read.failures)
         return Outcome(read.results, failures | "Failures" >> beam.Flatten())
 
@@ -186,25 +186,13 @@ def _index(timeout: float) -> TimedReads:
     )
 
 
-def _read(timeout: float) -> TimedReads:
+def _reading(function: Callable, on_timeout: Callable, timeout: float) -> TimedReads:
     return TimedReads(
-        read_source,
+        function,
         ahead=AT_ONCE,
         at_once=AT_ONCE,
         name="read",
         timeout=timeout,
-        on_timeout=rest_of_source,
-        counter="read",
-    )
-
-
-def _read_pairs(timeout: float) -> TimedReads:
-    return TimedReads(
-        read_pair,
-        ahead=AT_ONCE,
-        at_once=AT_ONCE,
-        name="read",
-        timeout=timeout,
-        on_timeout=_rest_of_pair,
+        on_timeout=on_timeout,
         counter="read",
     )
