@@ -1,10 +1,10 @@
-"""BASNet: a salient object's map from a photo, its boundary included.
+"""BASNet, a network that segments the salient object of a photo with sharp boundaries.
 
 Qin et al., "BASNet: Boundary-Aware Salient Object Detection", CVPR 2019, and its extension,
-arXiv:2101.04704. A predict module (a residual encoder, a bridge and a decoder of six stages, with
-a side output each) draws a coarse map; a refine module (a small U-Net) adds a residual to it.
+arXiv:2101.04704. The predict module (an encoder, a bridge and a decoder of six stages, each with a
+side output) computes a coarse map. The refine module (a small U-Net) adds a residual to it.
 
-Layout is NHWC. Whose network is built follows from the backbone's style; see ``backbones.py``.
+Layout is NHWC. The style of the backbone decides whose network is built; see ``resnet.STYLES``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class BASNet(keras.Model):
     """Boundary-aware segmentation network, as ``keras_cv.models.BASNet`` documents it.
 
     Maps images (N, H, W, 3) to a list of 8 sigmoid maps (N, H, W, num_classes), float32 in
-    [0, 1]: the refined map, the side outputs of decoder stages 1 to 6, the bridge's.
+    [0, 1]: the refined map, the side outputs of decoder stages 1 to 6, and that of the bridge.
 
     Args:
         backbone: A ``ResNetBackbone`` of four stages, built without ``input_shape``,
             ``input_tensor`` and ``include_rescaling``, or an ``EfficientNetLite0``.
         num_classes: Channels of every map.
-        input_shape: Shape of one image, (height, width, 3). Given sides are multiples of 32.
+        input_shape: Shape of one image, (height, width, 3). Sides are multiples of 32 or None.
         input_tensor: Keras tensor to use as the input instead of a new one.
         include_rescaling: Whether images are divided by 255 first.
         projection_filters: Width of the stem; the bridge and the decoder are multiples of it.
@@ -54,14 +54,14 @@ class BASNet(keras.Model):
         **kwargs: ``name`` and ``trainable``, as any ``keras.Model`` takes them.
 
     Raises:
-        ValueError: The backbone is not one that this network can use, or a side of the input is
-            not a multiple of 32; the message names the value and what would do.
+        ValueError: The network cannot use the backbone, or a side of the input is not a multiple
+            of 32. The message names the value and a valid one.
 
     Example:
         >>> model = BASNet(ResNetBackbone.from_preset("resnet34"), num_classes=1)
         >>> refined = model(np.ones((1, 288, 288, 3)))[0]
         >>> model.compile(optimizer="adam", loss=keras.losses.BinaryCrossentropy())
-        >>> model.fit(images, masks)  # one mask for each image, compared with all eight maps
+        >>> model.fit(images, masks)  # one mask per image, compared with all eight maps
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class BASNet(keras.Model):
         features = _predict_module(x, backbone, projection_filters)
         maps = [head(f) for head, f in zip(prediction_heads, features, strict=True)]
         refined = _refine_module(maps[0], projection_filters, refinement_head, backbone.style)
-        # Sigmoids in float32 whatever the precision of the network, as KerasCV has them.
+        # As in KerasCV, sigmoids are float32 whatever the precision of the network.
         outputs = [
             layers.Activation("sigmoid", dtype="float32", name=name)(logits)
             for name, logits in zip(OUTPUT_NAMES, [refined, *maps], strict=True)
@@ -112,26 +112,26 @@ class BASNet(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
-        """As ``keras.Model.compile``; metrics that are not one for each output are for all."""
+        """Compiles as ``keras.Model.compile`` does; a list of metrics applies to every output."""
         if isinstance(metrics, list | tuple) and len(metrics) != len(self.outputs):
             metrics = [[_fresh(metric) for metric in metrics] for _ in self.outputs]
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Compares one mask with all eight maps, as KerasCV does; a list gives one for each."""
+        """Compares one mask with all eight maps, as KerasCV does, or a list of one for each map."""
         return super().compute_loss(
             x, self._for_each_output(y), y_pred, sample_weight, training=training
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Metrics of one mask against all eight maps; a list gives one for each."""
+        """Measures all eight maps against one mask, or against a list of one for each map."""
         return super().compute_metrics(x, self._for_each_output(y), y_pred, sample_weight)
 
     def _for_each_output(self, y):
         return y if y is None or isinstance(y, list | tuple | dict) else [y] * len(self.outputs)
 
     def get_config(self) -> dict:
-        """The arguments that build this network again, ``input_tensor`` apart."""
+        """Returns the arguments that build this network again, except ``input_tensor``."""
         serialize = keras.saving.serialize_keras_object
         return {
             "backbone": serialize(self.backbone),
@@ -170,8 +170,8 @@ class BASNet(keras.Model):
             preset: A key of ``BASNet.presets``. ``"resnet18"`` and ``"resnet34"`` name the
                 backbone only, so ``num_classes`` has to be given.
             load_weights: Whether to load the preset's weights. None: if it has any.
-            input_shape: Shape of one image, in place of the preset's.
-            **kwargs: Further arguments of the class, or others in place of the preset's.
+            input_shape: Shape of one image; None for that of the preset.
+            **kwargs: Arguments of the class, which replace those of the preset.
 
         Raises:
             ValueError: The preset is unknown, or has no weights and ``load_weights`` is true.
@@ -198,7 +198,7 @@ class BASNet(keras.Model):
 
 
 def _fresh(metric):
-    """The metric itself, or, if it would gather values of several outputs, another like it."""
+    """Returns the metric itself, or a new one like it if it has state that outputs would share."""
     is_stateful = isinstance(metric, keras.metrics.Metric)
     return type(metric).from_config(metric.get_config()) if is_stateful else metric
 
@@ -328,11 +328,11 @@ def _check_backbone(backbone, projection_filters: int) -> None:
 
 
 def _check_sides(shape) -> None:
-    """Raises a ValueError unless a batch of shape (N, H, W, 3) has known sides of n x 32."""
+    """Raises a ValueError if H or W of a shape (N, H, W, 3) is known and no multiple of 32."""
     if any(isinstance(side, int) and side % STRIDE for side in shape[1:3]):
         raise ValueError(
             f"BASNet needs images whose height and width are multiples of {STRIDE}; "
-            f"got {shape[1]} x {shape[2]}; the nearest that would do is "
+            f"got {shape[1]} x {shape[2]}; the nearest valid size is "
             f"{_nearest(shape[1])} x {_nearest(shape[2])}"
         )
 

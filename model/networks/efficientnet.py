@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, a small network of which weights that know ImageNet are published.
+"""EfficientNet-Lite0, a small network with published weights that were trained on ImageNet.
 
 Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019,
 with ReLU6 in place of swish and without squeeze-and-excitation. Layout is NHWC.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-# Expansion, channels, blocks, stride of the first block, kernel: EfficientNet, table 1, without its
-# last stage, one wide block. In a row are those between two halvings of the features' sides.
+# Expansion, channels, blocks, stride of the first block and kernel: table 1 of EfficientNet without
+# its last stage. Each row holds the stages of one size of features.
 _STAGES = (
     ((1, 16, 1, 1, 3),),
     ((6, 24, 2, 2, 3),),
@@ -22,14 +22,15 @@ _EPSILON = 1e-3
 
 
 class InvertedResidual:
-    """A wide depthwise convolution between two of 1x1, and a shortcut (Sandler et al. 2018).
+    """A wide depthwise convolution between two 1x1 ones, and a shortcut (Sandler et al. 2018).
 
     Holds its layers and applies them to any tensor, as ``BasicBlock`` does.
 
     Args:
-        width: Channels of the features it is applied to.
-        expansion: How many times as many the depthwise convolution has; 1: no convolution before.
-        channels: Channels of what it gives.
+        width: Channels of the input.
+        expansion: Channels of the depthwise convolution as a multiple of ``width``; with 1 there is
+            no 1x1 convolution before it.
+        channels: Channels of the output.
         stride: Stride of the depthwise convolution.
         kernel: Side of its kernel.
         name: Prefix of the names of its layers.
@@ -66,10 +67,10 @@ class EfficientNetLite0(keras.Model):
         **kwargs: ``name`` and ``trainable``, as any ``keras.Model`` takes them.
 
     Attributes:
-        stages: For each of five stages, at a half to a 32nd of the image's sides, its
-            ``InvertedResidual`` blocks.
+        stages: The ``InvertedResidual`` blocks of each of five stages, whose features have 1/2 to
+            1/32 of the image's sides.
         stem: The layers before the first stage.
-        style: Whose network a BASNet around it is; a key of ``backbones.STYLES``.
+        style: Style of a BASNet around it; a key of ``resnet.STYLES``.
     """
 
     style = "paper"
@@ -80,7 +81,7 @@ class EfficientNetLite0(keras.Model):
             *_convolution(32, 3, 2, "encoder_stem", activate=True),
         ]
         stages, width = [], 32
-        # BASNet's first stage, at the image's own size, is none of these.
+        # BASNet's own stem is stage 1, at the size of the image.
         for stage, rows in enumerate(_STAGES, start=2):
             stages.append([])
             for expansion, channels, blocks, stride, kernel in rows:
@@ -95,14 +96,14 @@ class EfficientNetLite0(keras.Model):
         for step in [*stem, *(block for stage in stages for block in stage)]:
             x = step(x)
         super().__init__(inputs=inputs, outputs=x, **kwargs)
-        # Keras sets its own before there are layers that it could be passed on to.
+        # keras.Model set ``trainable`` before it had layers to apply it to.
         for layer in self.layers:
             layer.trainable = self.trainable
         self.stem = stem
         self.stages = stages
 
     def get_config(self) -> dict:
-        """The arguments that build this network again."""
+        """Returns the arguments that build this network again."""
         return {"name": self.name, "trainable": self.trainable}
 
     @classmethod

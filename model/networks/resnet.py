@@ -1,6 +1,6 @@
-"""Residual networks that a BASNet may take its encoder from: ResNet-18, ResNet-34, narrow ones.
+"""Residual networks for the encoder of a BASNet: ResNet-18, ResNet-34 and narrower ones.
 
-Layout is NHWC. A network exists in three styles, which share no weights:
+Layout is NHWC. There are three styles of network, which share no weights:
 
 - ``"keras_cv"``: as ``keras_cv.models.ResNetBackbone`` builds it;
 - ``"keras_hub"``: as ``keras_hub.models.ResNetBackbone`` does;
@@ -18,7 +18,7 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Style:
-    """What differs between the networks of KerasCV, of KerasHub and of the paper's authors.
+    """The differences between the networks of KerasCV, KerasHub and the paper's authors.
 
     Attributes:
         residual_epsilon: Epsilon of batch normalisation in the encoder.
@@ -29,7 +29,7 @@ class Style:
             instead of Keras' ``"same"``, which pads an even size at its end only.
         own_stem: The network starts with BASNet's stem (3x3, stride 1, batch normalisation,
             ReLU) instead of ResNet's (7x7, stride 2, pooled).
-        linear_stages: BASNet leaves out the last ReLU of each stage that it takes from the ResNet.
+        linear_stages: BASNet leaves out the last ReLU of each stage of the ResNet.
     """
 
     residual_epsilon: float
@@ -186,7 +186,7 @@ class ResNetBackbone(keras.Model):
         for step in [*stem, *(block for stage in stages for block in stage)]:
             x = step(x)
         super().__init__(inputs=inputs, outputs=x, **kwargs)
-        # Keras sets its own before there are layers that it could be passed on to.
+        # keras.Model set ``trainable`` before it had layers to apply it to.
         for layer in self.layers:
             layer.trainable = self.trainable
 
@@ -199,7 +199,7 @@ class ResNetBackbone(keras.Model):
         self.style = style
 
     def get_config(self) -> dict:
-        """The arguments that build this network again, ``input_tensor`` apart."""
+        """Returns the arguments that build this network again, except ``input_tensor``."""
         return {
             "stackwise_filters": self.stackwise_filters,
             "stackwise_blocks": self.stackwise_blocks,
@@ -222,7 +222,7 @@ class ResNetBackbone(keras.Model):
 
         Args:
             preset: A key of ``PRESETS``.
-            **kwargs: Further arguments of the class, or others in place of the preset's.
+            **kwargs: Arguments of the class, which replace those of the preset.
 
         Raises:
             ValueError: The preset is unknown.
@@ -235,7 +235,19 @@ class ResNetBackbone(keras.Model):
 def conv_bn_relu(
     x, filters: int, *, style: str, name: str, dilation: int = 1, number: int | str = ""
 ):
-    """3x3 convolution with bias, batch normalisation, ReLU: (N, H, W, C) to (N, H, W, filters)."""
+    """Applies a 3x3 convolution with bias, batch normalisation and ReLU.
+
+    Args:
+        x: Features (N, H, W, C).
+        filters: Width of the convolution.
+        style: A key of ``STYLES``.
+        name: Prefix of the names of the layers.
+        dilation: Dilation of the convolution.
+        number: Suffix of the names of the layers.
+
+    Returns:
+        Features (N, H, W, filters).
+    """
     x = layers.Conv2D(
         filters, 3, padding="same", dilation_rate=dilation, name=f"{name}_conv{number}"
     )(x)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.presets import PRESETS
 from model.train import build_network, main
 from tests.published import lite0_state, write_lite0
 
@@ -111,16 +112,16 @@ def _runs(pid):
 
 
 @pytest.mark.slow
-def test_a_command_that_was_killed_or_interrupted_continues(folder, tmp_path):
-    output = tmp_path / "run"
-    checkpoint = output / "checkpoint.npz"
+def test_an_interrupted_command_says_how_to_continue_and_does_so(folder, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoint.npz"
 
-    def start(steps):
-        flags = {"steps": steps, "batch_size": 2, "crop": 64, "resize": 72, "warmup_steps": 2}
-        flags |= {"checkpoint_every": 1, "data": f"{folder}=2", "output": output}
-        flags |= {"validation_fraction": 0.3, "validation_size": 96, "seed": 5}
+    def start():
+        flags = {"batch_size": 2, "crop": 64, "resize": 72, "checkpoint_every": 1}
+        flags |= {"data": f"{folder}=2", "output": tmp_path / "run", "validation_fraction": 0.3}
+        # Most of the time goes by until the first step; with a frozen encoder it is less.
+        flags |= {"weights": PRESETS["basnet_mini"].weights, "encoder_rate": 0}
         texts = [text for key, value in flags.items() for text in (f"--{key}", str(value))]
-        command = [sys.executable, "-m", "model.train", *texts]
+        command = [sys.executable, "-u", "-m", "model.train", *texts]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, cwd=ROOT, **pipes)
 
@@ -134,32 +135,25 @@ def test_a_command_that_was_killed_or_interrupted_continues(folder, tmp_path):
         with np.load(checkpoint) as arrays:
             return len(arrays["losses"])
 
-    killed = start(10_000)
-    wait_for_checkpoint(killed, 0)
+    interrupted = start()
+    wait_for_checkpoint(interrupted, 0)
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate()
+    assert interrupted.returncode == 130, err
+    assert "the same command continues from the last checkpoint" in err
+    done = steps_done()
+    assert done >= 1
+
+    killed = start()
+    wait_for_checkpoint(killed, checkpoint.stat().st_mtime_ns)
     workers = _children(killed.pid)
     os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    out, err = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, err
+    assert f"held out; from step {done}" in out
+    assert steps_done() > done  # The checkpoint is whole.
     assert workers or sys.platform != "linux"
     ends = time.monotonic() + 30
     while any(map(_runs, workers)) and time.monotonic() < ends:
         time.sleep(0.1)
     assert not [pid for pid in workers if _runs(pid)]
-    done = steps_done()
-    assert done >= 1
-
-    interrupted = start(10_000)
-    wait_for_checkpoint(interrupted, checkpoint.stat().st_mtime_ns)
-    interrupted.send_signal(signal.SIGINT)
-    out, err = interrupted.communicate()
-    assert interrupted.returncode == 130, err
-    assert f"held out; from step {done}" in out
-    assert "the same command continues from the last checkpoint" in err
-
-    done = steps_done()
-    finishing = start(done + 1)
-    out, err = finishing.communicate()
-    assert finishing.returncode == 0, err
-    assert f"held out; from step {done}" in out
-    assert (output / "final.weights.h5").exists()
-    assert steps_done() == done + 1

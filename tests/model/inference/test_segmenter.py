@@ -141,17 +141,6 @@ def test_more_images_than_a_batch_are_segmented_in_several(images):
     np.testing.assert_allclose(segmenter(images), together, atol=1e-6)
 
 
-def test_halves_a_graph_and_makes_no_more_of_them(images):
-    network = model(lambda image: conv()(Counting()(image)))
-    segmenter = Segmenter(network, 64, 3, tta="flip")
-    segmenter(images)
-    expected, Counting.calls = Segmenter(network, 64, 1, tta="flip")(images), 0
-    assert segmenter._halve(segmenter._graph) and segmenter.batch_size == 1
-    for _ in range(2):
-        np.testing.assert_allclose(segmenter(images), expected, atol=1e-6)
-    assert Counting.calls == 1  # One graph, for one image.
-
-
 def test_keeps_one_copy_of_the_weights():
     network = BASNet.from_preset("basnet_mini")
     before = [weakref.ref(weight) for weight in network.weights]

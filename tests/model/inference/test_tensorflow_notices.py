@@ -1,4 +1,4 @@
-"""What is told of what a process writes to standard error while TensorFlow is loaded."""
+"""Standard error of processes that load TensorFlow."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 
 def errors_of(code):
     """What a fresh interpreter writes to standard error, and its status."""
-    code = f"import os, sys\nfrom model.quiet import without_notices\n{code}"
+    code = f"import os, sys\nfrom model.inference.tensorflow_notices import without_notices\n{code}"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     return done.stderr, done.returncode
 
@@ -19,7 +19,9 @@ def test_tensorflow_is_loaded_and_used_without_a_notice():
     quiet, status = errors_of("with without_notices():\n" + code)
     assert (quiet, status) == ("", 0)
     loud, _ = errors_of("if True:\n" + code)
-    assert "absl::InitializeLog" in loud, "TensorFlow is quiet by itself: model/quiet.py can go"
+    assert "absl::InitializeLog" in loud, (
+        "TensorFlow is quiet by itself: tensorflow_notices.py can go"
+    )
 
 
 def test_what_others_write_is_told_in_its_order_and_to_the_end():

@@ -1,11 +1,13 @@
 """Networks with published weights, against outputs of KerasCV and of the authors' PyTorch code."""
 
+import json
+
 import numpy as np
 import pytest
 
 from model.networks.efficientnet import EfficientNetLite0
 from model.published.assign import from_keras_cv, from_paper, give_lite0
-from tests.published import DATA, keras_cv_weights, lite0_state, paper_state
+from tests.published import DATA, keras_cv_weights, layout, lite0_state, paper_state
 
 
 @pytest.mark.parametrize(
@@ -39,16 +41,40 @@ def test_from_keras_cv_names_the_misshaped_weight():
 
 
 def test_from_paper_names_what_is_wrong():
-    state = paper_state()
-    with pytest.raises(ValueError, match="entries that the network lacks: module.inconv.weight"):
-        from_paper({**state, "module.inconv.weight": state["inconv.weight"]})
-    with pytest.raises(
-        ValueError, match=r"inconv.bias has shape \(3,\); the network needs \(64,\)"
-    ):
-        from_paper({**state, "inconv.bias": np.zeros(3)})
+    # Entries are checked in order, so only the first needs its shape.
+    state = {name: np.zeros(0) for name, _, _ in layout("paper_network")}
+    state["inconv.weight"] = np.zeros((64, 3, 3, 3))
+    for changed, message in [
+        (
+            {"inconv.weight": np.full((64, 3, 3, 3), np.inf)},
+            "inconv.weight has values that are not",
+        ),
+        ({"inconv.bias": np.zeros(3)}, r"inconv.bias has shape \(3,\); the network needs \(64,\)"),
+        ({"fc.weight": np.zeros(0)}, "entries that the network lacks: fc.weight"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            from_paper({**state, **changed})
     del state["refunet.conv_d0.bias"]
     with pytest.raises(ValueError, match="lack the entry refunet.conv_d0.bias"):
         from_paper(state)
+
+
+@pytest.mark.slow
+def test_from_keras_cv_names_what_is_wrong_in_a_file():
+    recorded = json.loads((DATA / "keras_cv_resnet18_file.json").read_text())
+    arrays = {entry: np.zeros(0) for entry, _, _ in recorded["entries"]}
+    arrays["layers/sequential/layers/conv2d/vars/1"] = np.zeros(1)  # Of one class.
+    stem = "layers/conv2d/vars/0"
+    for changed, message in [
+        ({stem: np.full((3, 3, 3, 64), np.nan)}, f"{stem} has values that are not finite"),
+        ({stem: np.zeros((7, 7, 3, 64))}, rf"{stem} has shape \(7, 7, 3, 64\); the network needs"),
+        ({"layers/dense/vars/0": np.zeros(1)}, "network lacks: layers/dense/vars/0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            from_keras_cv({**arrays, **changed})
+    del arrays[stem]
+    with pytest.raises(ValueError, match=f"lack the entry {stem}"):
+        from_keras_cv(arrays)
 
 
 @pytest.mark.parametrize(

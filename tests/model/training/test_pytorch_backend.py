@@ -11,13 +11,13 @@ FOLDER = Path(__file__).parent
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
 @pytest.mark.slow
-def test_training_is_keras_own_on_pytorch():
-    """Tests of parts that have kernels of PyTorch's; the backend is chosen once for a process."""
+def test_parts_with_kernels_of_pytorch_equal_keras_own():
+    """Runs the tests of parts with kernels of PyTorch, in a process with that backend."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0"]
     outcome = subprocess.run(
-        [*command, FOLDER / "test_fused.py", FOLDER / "test_optimizer.py"],
+        [*command, FOLDER / "test_fused_normalization.py", FOLDER / "test_optimizer.py"],
         env={**os.environ, "KERAS_BACKEND": "torch"},
-        cwd=FOLDER.parents[1],
+        cwd=FOLDER.parents[2],
         capture_output=True,
         text=True,
     )

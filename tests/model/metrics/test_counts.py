@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from model.metrics.counts import count_levels
+from model.metrics.pair import compare
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+def test_counts_alone_give_the_values_of_a_comparison(share):
+    rng = np.random.default_rng(0)
+    prediction, truth = rng.integers(0, 256, (20, 31), dtype=np.uint8), rng.random((20, 31)) < share
+    counts, comparison = count_levels(prediction, truth), compare(prediction, truth)
+    assert counts.mae() == comparison.values["mae"]
+    assert counts.iou() == comparison.values["iou"]
+    assert counts.dice() == comparison.values["dice"]
+    np.testing.assert_array_equal(counts.f_curve(), comparison.f_curve)
+    np.testing.assert_array_equal(counts.e_curve(), comparison.e_curve)
+
+
+def test_levels_are_counted_by_truth():
+    prediction = np.array([[0, 255, 255], [7, 7, 7]], np.uint8)
+    counts = count_levels(prediction, np.array([[True, True, False], [False, False, True]]))
+    assert {level: int(counts.background[level]) for level in (0, 7, 255)} == {0: 0, 7: 2, 255: 1}
+    assert {level: int(counts.foreground[level]) for level in (0, 7, 255)} == {0: 1, 7: 1, 255: 1}
+    assert (counts.size, counts.positives) == (6, 3)
+    assert (counts.hits[8], counts.predicted[8]) == (1, 2)
