@@ -1,4 +1,5 @@
-"""Side-by-side measurements; see RESULTS.md."""
+"""Side-by-side measurements: README.md has the commands, RESULTS.md the results."""
 
-# First: before a benchmark loads TensorFlow, so that all that it compares runs on the same kernels.
+# Chooses TensorFlow's kernels, so it has to come before TensorFlow is loaded. All contenders of a
+# benchmark then run on the same kernels.
 import model  # noqa: F401

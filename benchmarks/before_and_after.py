@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.jobs import Usage, run
-from benchmarks.measure import Measured, alternate, parser, publish
-from benchmarks.photos import make_photos
+from benchmarks.photos import link_first, make_photos
+from benchmarks.results_files import Measured, parser, publish
+from benchmarks.timed_commands import Usage, run
+from benchmarks.turns import alternate
 
 MODULE = "benchmarks.before_and_after"
 COMPARED = ("masks", "metrics")
@@ -111,7 +112,7 @@ def rows(jobs: Mapping[str, Sequence[Job]]) -> list[dict]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status; see `--help`."""
     argv = sys.argv[1:] if argv is None else argv
-    flags = parser(MODULE, __doc__)
+    flags = parser(MODULE, __doc__, rounds=3)
     flags.add_argument("--before", type=Path, required=True, help="checkout of the project")
     flags.add_argument("--after", type=Path, required=True, help="another checkout")
     flags.add_argument("--photos", type=int, default=1000, help="number of photos")
@@ -120,8 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
         paths = make_photos(photos, arguments.photos, arguments.megapixels)
-        Path(folder, "one").mkdir()
-        Path(folder, "one", paths[0].name).hardlink_to(paths[0])
+        link_first(paths, 1, Path(folder, "one"))
         checkouts = {"before": arguments.before.resolve(), "after": arguments.after.resolve()}
         for path in checkouts.values():
             run_checkout(path, Path(folder, "one"))

@@ -1,7 +1,7 @@
-"""The time from the start of `run_pipeline.py` to its first mask, and what it is spent on.
+"""The time from the start of `run_pipeline.py` to its first mask, and the parts it is made of.
 
-The command annotates the bundled sample with the bundled network. The parts are timed in processes
-of their own, each with what Python itself takes to start; they take turns with the command.
+The command annotates the bundled sample with the bundled network. Each part is timed in a process
+of its own, the start of Python included. The parts take turns with the command.
 """
 
 from __future__ import annotations
@@ -14,31 +14,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.jobs import ROOT, SCRIPT, run
-from benchmarks.measure import Measured, alternate, parser, publish
+from benchmarks.results_files import Measured, parser, publish
+from benchmarks.timed_commands import ROOT, SCRIPT, run
+from benchmarks.turns import alternate
 from pipeline.job_settings import Job
 
 MODULE = "benchmarks.first_mask"
 
-# Often enough to see when a file is there, seldom enough not to slow down what is measured.
+# Seconds between two looks for the first mask.
 _POLL = 0.02
 
-_PARTS = {
+# Arguments of Python, by what they do.
+PARTS = {
     "`--help`": [SCRIPT, "--help"],
     "import TensorFlow and Keras": ["-c", "import tensorflow, keras"],
-    "import, load the network, one batch": [
-        "-c",
-        "from model.load import load_model; from model.segmenter import Segmenter; "
-        f"Segmenter(load_model('basnet_mini'), {Job.image_size}, {Job.batch_size}).probe()",
-    ],
+    "import, load the network, one batch": ["-c", f"import {MODULE} as own; own.first_batch()"],
 }
+
+
+def first_batch() -> None:
+    """Loads the bundled network and runs it on one batch, as a job does before its first image."""
+    # Imported here: what this takes is part of what is timed.
+    from model.inference.load import load_model
+    from model.inference.segmenter import Segmenter
+
+    Segmenter(load_model("basnet_mini"), Job.image_size, Job.batch_size).probe()
 
 
 def first_mask() -> tuple[float, float]:
     """Runs the command.
 
     Returns:
-        Seconds from its start to the first whole file in ``masks/``, and to its end.
+        Seconds from its start to the first complete file in ``masks/``, and to its end.
 
     Raises:
         RuntimeError: It ended without a mask.
@@ -62,26 +69,25 @@ def first_mask() -> tuple[float, float]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; see `--help`."""
     argv = sys.argv[1:] if argv is None else argv
-    arguments = parser(MODULE, __doc__).parse_args(argv)
+    arguments = parser(MODULE, __doc__, rounds=3).parse_args(argv)
 
     def part(name: str):
-        return lambda: run([sys.executable, *_PARTS[name]]).wall
+        return lambda: run([sys.executable, *PARTS[name]]).wall
 
-    turns = {"first mask": first_mask, **{name: part(name) for name in _PARTS}}
-    run([sys.executable, *_PARTS["import, load the network, one batch"]])  # From disk once.
-    found = alternate(turns, arguments.rounds)
-    rows = [{"what": name, "seconds": median(found[name])} for name in _PARTS]
-    rows += [
-        {
-            "what": "the command, to its first mask",
-            "seconds": median(x for x, _ in found["first mask"]),
-        },
-        {"what": "the command, to its end", "seconds": median(x for _, x in found["first mask"])},
+    first_mask()  # Once, so that no turn reads programs from disk.
+    parts = alternate(
+        {"first mask": first_mask, **{name: part(name) for name in PARTS}}, arguments.rounds
+    )
+    whole = parts.pop("first mask")
+    rows = [{"what": name, "seconds": median(seconds)} for name, seconds in parts.items()]
+    for number, what in enumerate(("to its first mask", "to its end")):
+        seconds = median(times[number] for times in whole)
+        rows.append({"what": f"the command, {what}", "seconds": seconds})
+    notes = [
+        f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at "
+        f"{Job.image_size}²."
     ]
-    what = f"the bundled sample, basnet_mini at {Job.image_size}²"
-    notes = [f"Medians of {arguments.rounds} turns; {what}."]
-    title = "Time to the first mask"
-    publish(Measured(title, rows, [], notes), MODULE, argv, arguments.output)
+    publish(Measured("Time to the first mask", rows, [], notes), MODULE, argv, arguments.output)
 
 
 if __name__ == "__main__":

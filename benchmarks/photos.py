@@ -1,4 +1,4 @@
-"""Photos of any size and number, made of the bundled sample's or of those of a folder."""
+"""Makes photos of any size and number from the bundled sample's, or from those of a folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from PIL import Image, ImageOps
 
 SAMPLE = Path(__file__).parents[1] / "pipeline" / "sample"
 
-# With it a photo of 12 megapixels takes about a quarter of a byte a pixel, as those of cameras do.
+# With this noise a photo of 12 megapixels has about a quarter of a byte per pixel, as a camera's.
 _NOISE = 12
 _QUALITY = 90
 
 
 def source_photos(folder: Path | None = None) -> list[Image.Image]:
-    """Photos to make others of: the bundled sample's eleven, or a folder's first sixteen."""
+    """Returns the eleven photos of the bundled sample, or the first sixteen JPEGs of a folder."""
     if folder is None:
         encoded = [io.BytesIO(data) for data in _sample()]
     else:
@@ -30,13 +30,13 @@ def source_photos(folder: Path | None = None) -> list[Image.Image]:
 def make_photos(
     target: Path, count: int, megapixels: float, folder: Path | None = None
 ) -> list[Path]:
-    """Writes JPEGs; those after the first few are further names of the same files.
+    """Writes JPEGs: each source photo once, scaled and with noise, then further links to these.
 
     Args:
-        target: Folder to write to; it is made.
+        target: Folder to make and write to.
         count: Number of files.
-        megapixels: Size of each, at the shape that its source has.
-        folder: What ``source_photos`` takes.
+        megapixels: Size of each; its shape is that of its source.
+        folder: As for ``source_photos``.
 
     Returns:
         Paths of the files.
@@ -56,7 +56,15 @@ def make_photos(
     return paths
 
 
+def link_first(paths: Sequence[Path], count: int, target: Path) -> None:
+    """Makes a folder of hard links to the first `count` files."""
+    target.mkdir()
+    for path in paths[:count]:
+        os.link(path, target / path.name)
+
+
 def _sample() -> list[bytes]:
+    # Imported here: commands that make photos of a folder do without it.
     import tensorflow as tf
 
     shards = sorted(map(str, SAMPLE.glob("*.tfrecord")))
@@ -72,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("target", type=Path, help="folder to write to")
     parser.add_argument("--count", type=int, default=11, help="number of photos")
     parser.add_argument("--megapixels", type=float, default=1.0, help="size of each")
-    parser.add_argument("--photos", type=Path, help="folder of JPEGs to make them of")
+    parser.add_argument("--photos", type=Path, help="folder of JPEGs to make them from")
     arguments = parser.parse_args(argv)
     make_photos(arguments.target, arguments.count, arguments.megapixels, arguments.photos)
 

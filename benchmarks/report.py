@@ -1,7 +1,4 @@
-"""Puts what was measured into `RESULTS.md`, with a picture of how far each goal is.
-
-python -m benchmarks.report network.json pipeline.json ...
-"""
+"""Makes `RESULTS.md` and a picture of the goals from all JSON files of `benchmarks/results/`."""
 
 from __future__ import annotations
 
@@ -10,26 +7,34 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure import Goal, markdown, read
+from benchmarks.results_files import Goal, Measured, markdown, read
 
 HERE = Path(__file__).parent
 TEXT, PICTURE = "RESULTS.md", "results.png"
 
 _HEAD = """# What was measured
 
-Each section is what one command printed: its table, its goals, how it was measured, the command
-and the machine. Ratios are of one run, in which the contenders took turns; seconds drift from day
-to day. To repeat it: `pip install '.[bench]'`, the commands with `--output FILE`, and
-`python -m benchmarks.report FILE ...`.
+`python -m benchmarks.report` makes this page from the files in `results/`; do not edit it. Each
+section is the result of one command, which it names. Contenders took turns, so ratios can be
+trusted more than seconds, which drift from day to day. [README.md](README.md) has the commands.
 """
 _CAPTION = (
-    "![Every figure that has a goal, as a multiple of that goal; 1 and less is met](results.png)"
+    f"![Every figure that has a goal, as a multiple of that goal; up to 1 it is met]({PICTURE})"
 )
 
 
+def text(sections: Sequence[Measured]) -> str:
+    """Returns the page as Markdown."""
+    blocks = [_HEAD.rstrip()]
+    if any(section.goals for section in sections):
+        blocks.append(_CAPTION)
+    blocks += [markdown(section) for section in sections]
+    return "\n\n".join(blocks) + "\n"
+
+
 def draw(goals: Sequence[Goal], path: Path) -> None:
-    """Draws each figure relative to its bound: shorter is better, 1 and less is met."""
-    # Here, as only this needs it.
+    """Draws each figure relative to its bound: shorter is better, up to 1 the goal is met."""
+    # Imported here: only a report with goals needs it.
     import matplotlib
 
     matplotlib.use("agg")
@@ -38,16 +43,13 @@ def draw(goals: Sequence[Goal], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.42 * len(goals)), layout="constrained")
     colors = ["tab:green" if goal.met else "tab:red" for goal in goals]
     bars = axes.barh(range(len(goals)), [goal.share for goal in goals], color=colors, height=0.6)
-    labels = [
-        f"{goal.measured:.3g} ({'≤' if goal.relation == '<=' else '≥'} {goal.bound:.2f})"
-        for goal in goals
-    ]
+    labels = [f"{goal.measured:.3g} ({goal.sign} {goal.bound:.2f})" for goal in goals]
     axes.bar_label(bars, labels, label_type="center", color="white", fontsize=8)
     axes.set_yticks(range(len(goals)), [textwrap.fill(goal.what, 60) for goal in goals], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1, linestyle="--", label="the goal")
     axes.set_xlim(0, 1.05 * max(1, *(goal.share for goal in goals)))
-    axes.set_xlabel("measured, as a multiple of the goal (for ≥, the goal as a multiple of it)")
+    axes.set_xlabel("measured ÷ goal (for ≥, goal ÷ measured)")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
@@ -58,18 +60,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.report",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, help="what the commands wrote by --output")
-    parser.add_argument("--folder", type=Path, default=HERE, help="folder to write to")
+    add = parser.add_argument
+    add("--results", type=Path, default=HERE / "results", help="folder of what commands wrote")
+    add("--folder", type=Path, default=HERE, help="folder to write to")
     arguments = parser.parse_args(argv)
-    sections = [read(path) for path in arguments.files]
-    blocks = [_HEAD.rstrip()]
+    sections = [read(path) for path in sorted(arguments.results.glob("*.json"))]
+    if not sections:
+        parser.error(f"no JSON files in {arguments.results}")
+    (arguments.folder / TEXT).write_text(text(sections))
+    picture = arguments.folder / PICTURE
+    picture.unlink(missing_ok=True)
     if goals := [goal for section in sections for goal in section.goals]:
-        draw(goals, arguments.folder / PICTURE)
-        blocks.append(_CAPTION)
-    blocks += [markdown(section) for section in sections]
-    (arguments.folder / TEXT).write_text("\n\n".join(blocks) + "\n")
+        draw(goals, picture)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
-"""What commands take, and photos for them."""
+"""Time and memory of commands."""
 
-import os
 import resource
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from benchmarks.jobs import Usage, annotate, reported_seconds, run
-from benchmarks.measure import CORES
-from benchmarks.photos import make_photos
+from benchmarks.machine import CORES
+from benchmarks.timed_commands import Usage, annotate, reported_seconds, run
 
 
 def test_processor_seconds_are_those_of_all_threads_and_wall_those_of_the_clock():
@@ -56,27 +52,6 @@ def test_a_command_that_fails_tells_what_it_printed():
 def test_the_seconds_of_the_last_line_are_found():
     text = "a notice\n11 images, 0 failures, 7.5 s, 1.5 images/s, output in output\n"
     assert reported_seconds(Usage(9.0, 12.0, 500.0, text)) == 7.5
-
-
-def test_photos_have_the_size_that_was_asked_for(tmp_path):
-    paths = make_photos(tmp_path / "photos", 13, 0.02)
-    assert sorted((tmp_path / "photos").iterdir()) == paths
-    sizes = [Image.open(path).size for path in paths]
-    assert all(abs(width * height / 0.02e6 - 1) < 0.02 for width, height in sizes)
-    assert len(set(sizes)) > 1
-    # Eleven are there; the others are further names.
-    assert len({os.stat(path).st_ino for path in paths}) == 11
-    assert paths[11].read_bytes() == paths[0].read_bytes()
-    assert paths[0].read_bytes() != paths[1].read_bytes()
-
-
-def test_photos_can_be_made_of_others(tmp_path):
-    Image.new("RGB", (60, 30), (200, 40, 90)).save(tmp_path / "red.jpg")
-    (tmp_path / "notes.txt").write_text("no photo")
-    paths = make_photos(tmp_path / "photos", 2, 0.005, tmp_path)
-    pixels = np.asarray(Image.open(paths[0]), float)
-    assert pixels.shape == (50, 100, 3)
-    np.testing.assert_allclose(pixels.mean((0, 1)), (200, 40, 90), atol=3)
 
 
 @pytest.mark.slow

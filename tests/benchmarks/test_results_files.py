@@ -1,30 +1,9 @@
-"""Turns, goals, tables and what is read back."""
-
-import platform
-import subprocess
-import sys
+"""Goals, tables, and files that are read back."""
 
 import numpy as np
 import pytest
 
-from benchmarks import measure
-from benchmarks.measure import Goal, Measured, alternate, machine, markdown, publish, read, timed
-
-
-def test_contenders_take_turns_and_every_second_round_is_backwards():
-    calls = []
-    contenders = {name: lambda name=name: calls.append(name) or len(calls) for name in "abc"}
-    results = alternate(contenders, 3)
-    assert "".join(calls) == "abc" + "cba" + "abc"
-    assert results == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
-
-
-def test_a_timed_function_gives_the_seconds_that_it_took(monkeypatch):
-    clock = iter([10.0, 12.5])
-    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    done = []
-    assert timed(lambda: done.append(1))() == 2.5
-    assert done == [1]
+from benchmarks.results_files import Goal, Measured, markdown, publish, read
 
 
 @pytest.mark.parametrize(
@@ -87,33 +66,3 @@ def test_what_is_published_is_read_back(tmp_path, capsys):
     assert markdown(again) + "\n" == capsys.readouterr().out
     assert (again.title, again.rows, again.goals) == ("A title", rows, section.goals)
     assert again.command == "python -m benchmarks.any --rounds 3 'a b'"
-
-
-def test_the_machine_is_described_by_its_processor_and_versions():
-    described = machine()
-    assert described["python"] == platform.python_version()
-    assert int(described["cores"]) >= 1
-    assert described["numpy"] == np.__version__
-    assert {"processor", "memory", "tensorflow", "keras", "apache-beam"} <= described.keys()
-
-
-@pytest.mark.skipif(not measure._STAT.is_file(), reason="not on this system")
-def test_only_what_other_programs_do_counts_as_theirs(monkeypatch):
-    # Processor seconds of all programs and of this one, over ten seconds on two cores.
-    readings = iter([(10.0, 112.0, 57.0), (10.0, 116.0, 63.0), (10.0, 104.0, 55.0)])
-    monkeypatch.setattr(measure, "_BEGUN", (0.0, 100.0, 50.0))
-    monkeypatch.setattr(measure, "_processor_seconds", lambda: next(readings))
-    monkeypatch.setattr(measure, "CORES", 2)
-    found = [measure.others() for _ in range(3)]
-    assert found == [f"{share} of the processors" for share in ("25%", "15%", "0%")]
-
-
-@pytest.mark.skipif(not measure._STAT.is_file(), reason="not on this system")
-def test_a_command_that_was_waited_for_is_no_other_program():
-    before = measure._processor_seconds()
-    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"])
-    _, busy, own = (
-        now - then for now, then in zip(measure._processor_seconds(), before, strict=True)
-    )
-    assert own == pytest.approx(0.5, abs=0.15)
-    assert busy > own - 0.1  # Ticks of a hundredth of a second.

@@ -1,4 +1,4 @@
-"""The networks that are measured, ours and their peers', with the same random weights."""
+"""Networks of others, and ours with the same random weights; the operations of a network."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ import tensorflow as tf
 from model.networks.basnet import BASNet
 from model.published.assign import from_keras_hub, from_paper
 
-# Images in, maps (N, S, S) of the first output out.
+# Takes images (N, S, S, 3) and returns the maps (N, S, S) of the first output.
 Network = Callable[[np.ndarray], np.ndarray]
 
 
 def paper_network() -> BASNet:
-    """The paper's network with random weights, from pixels in [0, 255]."""
+    """Returns the paper's network with random weights; it takes pixels in [0, 255]."""
     model = BASNet.from_preset("basnet_paper", include_rescaling=True)
     randomize(model)
     return model
 
 
 def keras_hub_network() -> tuple[Network, BASNet]:
-    """KerasHub's BASNet around a ResNet-34, in float32, and ours with its weights.
+    """Makes KerasHub's BASNet around a ResNet-34, in float32, and ours with its weights.
 
     Returns:
-        Theirs, called by ``predict`` on pixels in [0, 1], float32; ours, from pixels in [0, 255].
+        Theirs, by ``predict``, which takes pixels in [0, 1], float32, and ours, which takes
+        pixels in [0, 255].
     """
     import keras_hub
 
@@ -54,13 +55,14 @@ def keras_hub_network() -> tuple[Network, BASNet]:
 
 
 def authors_network(checkout: Path) -> tuple[dict[str, Network], BASNet]:
-    """The authors' PyTorch network, and ours with its weights.
+    """Makes the authors' PyTorch network, and ours with its weights.
 
     Args:
         checkout: A checkout of github.com/xuebinqin/BASNet, whose code is run.
 
     Returns:
-        Theirs by precision, from pixels in [0, 1], float32; ours, from pixels in [0, 255].
+        Theirs by precision, which takes pixels in [0, 1], float32, and ours, which takes pixels
+        in [0, 255].
     """
     import torch
 
@@ -87,7 +89,7 @@ def authors_network(checkout: Path) -> tuple[dict[str, Network], BASNet]:
 
 
 def randomize(model: keras.Model) -> None:
-    """Gives a network random weights with which its features neither fade nor grow."""
+    """Gives a network random weights that keep the scale of its features from layer to layer."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         kind, shape = weight.path.rsplit("/", 1)[-1], weight.shape
@@ -99,16 +101,16 @@ def randomize(model: keras.Model) -> None:
 
 
 def operations(model: keras.Model, size: int) -> int:
-    """2 x the multiply-adds of the convolutions that one image's first output takes.
+    """Counts the operations, 2 x multiply-adds, of the convolutions behind the first output.
 
     Args:
         model: A functional model.
-        size: Side of the image, in pixels.
+        size: Side of the one image, in pixels.
     """
     first = keras.Model(model.inputs, model.outputs[0])
     image = tf.TensorSpec((1, size, size, 3))
     graph = tf.function(first.call, autograph=False).get_concrete_function(image).graph
-    # A dilated convolution is one of several small images: hence the output's first axis, too.
+    # A dilated convolution runs as one of several small images, so the output's first axis counts.
     return sum(
         2 * math.prod(operation.inputs[1].shape) * math.prod(operation.outputs[0].shape[:3])
         for operation in graph.get_operations()
@@ -117,15 +119,15 @@ def operations(model: keras.Model, size: int) -> int:
 
 
 def _authors_module(checkout: Path) -> ModuleType:
-    """Their ``model/BASNet.py``, under another name, as ``model`` is ours."""
+    """Imports their ``model/BASNet.py`` under another name, because ``model`` is our package."""
     folder = checkout / "model"
     # A package, so that its relative imports find what lies beside it.
     spec = importlib.util.spec_from_file_location(
         "authors_basnet", folder / "BASNet.py", submodule_search_locations=[str(folder)]
     )
     module = importlib.util.module_from_spec(spec)
-    # They take a ResNet-34 and its weights from torchvision, which wants a certain PyTorch and
-    # downloads; four stages of their own blocks are the same network.
+    # They take a ResNet-34 from torchvision, which needs a certain version of PyTorch and downloads
+    # weights. Four stages of their own blocks are the same network.
     stand_in = ModuleType("torchvision")
     stand_in.models = SimpleNamespace(resnet34=lambda pretrained: _resnet34(module.BasicBlock))
     before = sys.modules.get("torchvision")

@@ -1,4 +1,4 @@
-"""Runs of `run_pipeline.py` and other commands, and what they took."""
+"""Runs commands, `run_pipeline.py` above all, and measures their time and memory."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import CORES
+from benchmarks.machine import CORES
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "run_pipeline.py"
 
-_SUMMARY = re.compile(r"^(\d+) images, (\d+) failures, ([\d.]+) s, ", re.MULTILINE)
+_LAST_LINE = re.compile(r"^(\d+) images, (\d+) failures, ([\d.]+) s, ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took.
+    """Time and memory of a command.
 
     Attributes:
         wall: Seconds from its start to its end.
-        processor: Seconds of all its threads and of the processes that it waited for, in user
-            and in system mode.
-        peak: Largest resident memory of any of its processes, in MiB. It is at least what the
-            measuring process itself holds, from which the command is forked.
+        processor: Seconds of processor time, user and system, of all its threads and of the
+            processes that it waited for.
+        peak: Largest resident memory of any of its processes, in MiB. A forked process inherits
+            the figure of its parent, so it is at least what the measuring process itself holds.
         text: What it printed.
     """
 
@@ -40,7 +40,7 @@ class Usage:
 
     @property
     def idle(self) -> float:
-        """Its wall time relative to that of all cores busy with the same work."""
+        """Wall time divided by what it would be if all cores had been busy all the time."""
         return self.wall / (self.processor / CORES)
 
 
@@ -57,9 +57,9 @@ def run(
         environment: Environment variables; those of this process if not given.
 
     Raises:
-        subprocess.CalledProcessError: It failed; what it printed comes with the error.
+        subprocess.CalledProcessError: The command failed; `output` is what it printed.
     """
-    # A file, as a pipe that is full would make the command wait.
+    # To a file: a full pipe would make the command wait.
     with tempfile.TemporaryFile("w+") as text:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -85,21 +85,21 @@ def annotate(photos: Path, output: Path, flags: Iterable[object] = ()) -> Usage:
 
     Raises:
         subprocess.CalledProcessError: The job failed.
-        RuntimeError: It left an image without a mask.
+        RuntimeError: The job did not write a mask for every image.
     """
     command = [sys.executable, SCRIPT, "--input", photos, "--output", output, *map(str, flags)]
     usage = run(command)
-    images, failures, _ = _summary(usage)
+    images, failures, _ = _last_line(usage)
     if failures or images != len(list(photos.iterdir())):
         raise RuntimeError(f"not every image has a mask:\n{usage.text}")
     return usage
 
 
 def reported_seconds(usage: Usage) -> float:
-    """The seconds that the last line of `run_pipeline.py` states."""
-    return _summary(usage)[2]
+    """Returns the seconds that the last line of `run_pipeline.py` states."""
+    return _last_line(usage)[2]
 
 
-def _summary(usage: Usage) -> tuple[int, int, float]:
-    images, failures, seconds = _SUMMARY.findall(usage.text)[-1]
+def _last_line(usage: Usage) -> tuple[int, int, float]:
+    images, failures, seconds = _LAST_LINE.findall(usage.text)[-1]
     return int(images), int(failures), float(seconds)

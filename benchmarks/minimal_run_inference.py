@@ -1,6 +1,6 @@
-"""The same job in the simplest correct form of Beam's RunInference with its TensorFlow handler.
+"""The simplest correct job with Beam's RunInference and its TensorFlow handler.
 
-It decodes and writes with the pipeline's own functions, and computes no metrics.
+It decodes photos and writes masks with the pipeline's own functions, and computes no metrics.
 """
 
 from __future__ import annotations
@@ -17,21 +17,30 @@ from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult, R
 from apache_beam.ml.inference.tensorflow_inference import TFModelHandlerNumpy
 from apache_beam.options.pipeline_options import PipelineOptions
 
-import model.networks.basnet  # noqa: F401  Tells Keras the class that the file holds.
+import model.networks.basnet  # noqa: F401  Registers the class with Keras, which loads the file.
+from pipeline.images.mask import encode_mask, full_size_mask
 from pipeline.images.photo import decode_image
 from pipeline.job_settings import Job
-from pipeline.stages.write import encode_mask, full_size_mask
 
 
 def first_outputs(network, batch, inference_args, model_id) -> Iterator[PredictionResult]:
-    """Takes the first output for each image; the handler's own pairs images with outputs."""
+    """Yields the network's first output for each image.
+
+    The handler's own function pairs the list of outputs with the images, which is wrong for a
+    network with several outputs.
+    """
     maps = network(np.stack(batch), training=False)[0].numpy()
     for image, found in zip(batch, maps, strict=True):
         yield PredictionResult(image, found[..., 0], model_id)
 
 
 def decode(file: fileio.ReadableFile, size: int):
-    """Reads a photo: its name and size, and its pixels for the network, float32."""
+    """Reads a photo.
+
+    Returns:
+        A key, which is the photo's name and its upright size, and the pixels for the network,
+        float32 (size, size, 3) in [0, 255].
+    """
     pixels, upright = decode_image(file.read(), size)
     return (Path(file.metadata.path).stem, upright), pixels.astype(np.float32)
 
@@ -46,27 +55,21 @@ def write(element, output: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the job; see `--help`."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run_inference_job", description=__doc__
+        prog="python -m benchmarks.minimal_run_inference", description=__doc__
     )
     add = parser.add_argument
     add("--input", required=True, help="folder of JPEGs")
-    add("--output", required=True, help="folder for the masks; it has to exist")
-    add("--model", required=True, help=".keras file of a network from pixels of 0 to 255")
-    add("--image_size", type=int, default=Job.image_size, help="side of the square that it takes")
-    add(
-        "--batch_size",
-        type=int,
-        default=Job.batch_size,
-        help="number of images that it runs on at once",
-    )
+    add("--output", required=True, help="existing folder for the masks")
+    add("--model", required=True, help=".keras file of a network that takes pixels in [0, 255]")
+    add("--image_size", type=int, default=Job.image_size, help="side of the network's input")
     arguments = parser.parse_args(argv)
     handler = TFModelHandlerNumpy(
         arguments.model,
         inference_fn=first_outputs,
-        min_batch_size=arguments.batch_size,
-        max_batch_size=arguments.batch_size,
+        min_batch_size=Job.batch_size,
+        max_batch_size=Job.batch_size,
     )
-    # The runner that run_pipeline.py takes.
+    # The runner that run_pipeline.py uses on one machine.
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         (
             pipeline
