@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.records import DecodedImage, Failure, Prediction
+from pipeline.failures import Attempt, Failure
+from pipeline.records import DecodedImage, Item, Truth
 from pipeline.stages.segment import SegmentImages, _Segment, load_network, segment
-from pipeline.stages.write import full_size_mask
 
 POISON = 255
 
@@ -21,7 +21,8 @@ def image(number, shade=None):
     pixels = rng.integers(0, 200, (4, 4, 3), dtype=np.uint8)
     if shade is not None:
         pixels[:] = shade
-    return DecodedImage(f"{number}.jpg", f"masks/{number}.png", pixels, (number + 1, 2), b"truth")
+    item = Item(f"{number}.jpg", f"masks/{number}.png", "c", Truth(b"truth"))
+    return DecodedImage(item, pixels, (number + 1, 2))
 
 
 class Network:
@@ -59,82 +60,74 @@ def test_equals_a_loop_over_the_images_in_their_order():
     images = [image(number) for number in range(7)]
     found = list(segment(images, Network()))
     assert Network.batches == [7]
-    for one, result in zip(images, found, strict=True):
-        assert isinstance(result, Prediction)
+    for one, attempt in zip(images, found, strict=True):
         expected = np.zeros((4, 4), np.float32)
         for y in range(4):
             for x in range(4):
                 expected[y, x] = sum(int(value) for value in one.pixels[y, x]) / 3 / 255
-        np.testing.assert_allclose(result.probability, expected, rtol=1e-5)
-        assert (result.key, result.mask, result.size, result.truth) == (
-            one.key,
-            one.mask,
-            one.size,
-            one.truth,
-        )
+        np.testing.assert_allclose(attempt.result.probability, expected, rtol=1e-5)
+        assert (attempt.result.item, attempt.result.size) == (one.item, one.size)
 
 
 @pytest.mark.parametrize("bad", [{0}, {3}, {1, 5}, set(range(6))])
 def test_a_batch_that_fails_loses_only_the_images_that_fail_alone(bad):
     images = [image(number, POISON if number in bad else None) for number in range(6)]
     found = list(segment(images, Network()))
-    assert [one.key for one in found] == [one.key for one in images]
+    assert [(one.failure or one.result.item).key for one in found] == [
+        one.item.key for one in images
+    ]
     for number, one in enumerate(found):
-        assert isinstance(one, Failure if number in bad else Prediction)
         if number in bad:
-            assert (one.stage, one.reason) == ("segment", "RuntimeError")
-            assert one.message == "a white image"
+            failure = Failure(f"{number}.jpg", "segment", "RuntimeError", "a white image")
+            assert one == Attempt(failure=failure)
         else:
             alone = images[number].pixels.mean(axis=2) / 255
-            np.testing.assert_allclose(one.probability, alone, rtol=1e-5)
+            np.testing.assert_allclose(one.result.probability, alone, rtol=1e-5)
 
 
-def test_an_image_that_memory_does_not_suffice_for_is_a_failure_of_its_own(monkeypatch):
-    def full(*_):
+def test_images_that_memory_does_not_suffice_for_are_failures_of_their_own():
+    def full(_):
         raise MemoryError("too many at once")
 
-    monkeypatch.setattr(Network, "__call__", full)
-    found = list(segment([image(number) for number in range(3)], Network()))
-    assert [(one.key, one.reason) for one in found] == [
+    found = list(segment([image(number) for number in range(3)], full))
+    assert [(one.failure.key, one.failure.reason) for one in found] == [
         (f"{number}.jpg", "MemoryError") for number in range(3)
     ]
 
 
-def test_a_network_that_returns_too_few_maps_is_a_failure_of_its_images(monkeypatch):
-    monkeypatch.setattr(Network, "__call__", lambda *_: np.zeros((0, 4, 4), np.float32))
-    found = list(segment([image(0), image(1)], Network()))
-    assert [type(one) for one in found] == [Failure, Failure]
+def test_a_network_that_returns_too_few_maps_fails_each_of_its_images():
+    found = segment([image(0), image(1)], lambda _: np.zeros((0, 4, 4), np.float32))
+    assert [one.failure.message for one in found] == ["the network gave 0 maps for 1 images"] * 2
 
 
-@pytest.mark.parametrize(("value", "good"), [(1.0005, True), (-0.0005, True), (1.01, False)])
-def test_a_map_that_leaves_zero_to_one_is_a_failure_that_says_how_far(monkeypatch, value, good):
-    def maps_of(_, images):
+def with_value(value):
+    """A network whose map of the second image of a batch holds a value."""
+
+    def network(images):
         maps = np.full((len(images), 4, 4), 0.5, np.float32)
         maps[1, 2, 3] = value
         return maps
 
-    monkeypatch.setattr(Network, "__call__", maps_of)
-    first, second = segment([image(0), image(1)], Network())
-    assert isinstance(first, Prediction)
-    if good:
-        # Its mask is as if it ended at 0 and 1.
-        mask = full_size_mask(second.probability, (4, 4), None)
-        assert mask[2, 3] == (255 if value > 0.5 else 0)
-    else:
-        assert second.reason == "no_probability"
-        assert second.message.startswith("the network's map goes from 0.5 to 1.01;")
+    return network
 
 
-def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone(monkeypatch):
-    def maps_of(_, images):
-        maps = np.full((len(images), 4, 4), 0.5, np.float32)
-        maps[1, 2, 3] = np.nan
-        return maps
+@pytest.mark.parametrize("value", [1.0005, -0.0005])
+def test_a_map_that_leaves_zero_to_one_by_rounding_is_taken(value):
+    first, second = segment([image(0), image(1)], with_value(value))
+    assert first.failure is None
+    assert second.result.probability[2, 3] == np.float32(value)
 
-    monkeypatch.setattr(Network, "__call__", maps_of)
-    found = list(segment([image(0), image(1), image(2)], Network()))
-    assert [type(one) for one in found] == [Prediction, Failure, Prediction]
-    assert (found[1].key, found[1].reason) == ("1.jpg", "not_finite")
+
+def test_a_map_that_leaves_zero_to_one_is_a_failure_that_says_how_far():
+    first, second = segment([image(0), image(1)], with_value(1.01))
+    assert first.failure is None and second.failure.reason == "no_probability"
+    assert second.failure.message.startswith("the network's map goes from 0.5 to 1.01;")
+
+
+def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone():
+    found = list(segment([image(0), image(1), image(2)], with_value(np.nan)))
+    assert [one.failure and one.failure.reason for one in found] == [None, "not_finite", None]
+    assert found[1].failure.key == "1.jpg"
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (3, 8), (8, 8), (21, 4)])
@@ -149,8 +142,8 @@ def test_every_image_comes_out_once_and_no_batch_is_too_large(count, batch_size)
             | beam.Map(lambda number: image(number, POISON if number in bad else None))
             | SegmentImages(Network.load, batch_size)
         )
-        good = segmented.predictions | "Good" >> beam.Map(
-            lambda one: (one.key, float(one.probability.sum().round(3)))
+        good = segmented.results | "Good" >> beam.Map(
+            lambda one: (one.item.key, float(one.probability.sum().round(3)))
         )
         sums = [
             (f"{number}.jpg", float((image(number).pixels.sum() / 3 / 255).round(3)))

@@ -1,0 +1,45 @@
+"""Listing: each file once, and names that cannot travel are failures."""
+
+import os
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline.failures import Failure
+from pipeline.stages.list_files import ListFiles, list_files
+from tests.pipeline.shard_files import lay
+
+
+def test_a_pattern_yields_its_files_with_the_folder_that_keys_leave_out(tmp_path):
+    lay(tmp_path, "in/a.jpg", "in/c/b.png", "in/notes.txt")
+    found = [one.result for one in list_files(f"{tmp_path}/in", "images")]
+    assert found == [
+        (f"{tmp_path}/in/a.jpg", f"{tmp_path}/in/"),
+        (f"{tmp_path}/in/c/b.png", f"{tmp_path}/in/"),
+    ]
+
+
+def test_a_name_that_is_not_utf_8_is_a_failure_and_the_others_are_listed(tmp_path):
+    lay(tmp_path, "a.jpg", "z.jpg")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"x")
+    first, odd, last = list_files(str(tmp_path), "auto")
+    assert [one.result[0] for one in (first, last)] == [f"{tmp_path}/a.jpg", f"{tmp_path}/z.jpg"]
+    assert odd.failure == Failure(
+        f"{tmp_path}/caf\\udce9.jpg", "read", "bad_name", "the name of the file is not UTF-8"
+    )
+
+
+def test_a_file_that_many_patterns_match_is_listed_once(tmp_path):
+    lay(tmp_path, "one/a.jpg", "one/b.jpg", "two/a.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    (tmp_path / "two" / os.fsdecode(b"\xe9.jpg")).write_bytes(b"x")
+    patterns = ("one", "one/a.jpg", "two/../one", "link", "two/*", "o*/b.jpg")
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        listed = pipeline | ListFiles(tuple(f"{tmp_path}/{name}" for name in patterns), "images")
+        names = listed.results | beam.Map(lambda file: os.path.relpath(file[0], tmp_path))
+        # The first of its spellings counts.
+        expected = ["link/a.jpg", "link/b.jpg", "two/a.jpg"]
+        assert_that(names, equal_to(expected), label="names")
+        failed = listed.failures | "Failed" >> beam.Map(lambda one: one.reason)
+        assert_that(failed, equal_to(["bad_name"]), label="failed")
