@@ -132,8 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for before, after in zip(jobs["before"], jobs["after"], strict=True)
     ]
     notes = [
-        f"Medians of {arguments.rounds} turns of whole commands on {arguments.photos} photos of "
-        f"{arguments.megapixels:g} megapixels."
+        f"Medians of whole commands on {arguments.photos} photos of {arguments.megapixels:g} "
+        f"megapixels; turns of each: {arguments.rounds}."
     ]
     notes += [
         f"{folder}/ in each round: " + "; ".join(dict.fromkeys(each[folder] for each in compared))

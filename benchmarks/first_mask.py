@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seconds = median(times[number] for times in whole)
         rows.append({"what": f"the command, {what}", "seconds": seconds})
     notes = [
-        f"Medians of {arguments.rounds} turns; the bundled sample, basnet_mini at "
+        f"Medians; turns of each: {arguments.rounds}. The bundled sample, basnet_mini at "
         f"{Job.image_size}²."
     ]
     publish(Measured("Time to the first mask", rows, [], notes), MODULE, argv, arguments.output)

@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 rows.append(row)
                 goals += of_row
     notes = [
-        f"Medians of {arguments.rounds} turns on {CORES} cores, batches of {Job.batch_size}. "
+        f"Medians on {CORES} cores, batches of {Job.batch_size}; turns of each: {arguments.rounds}. "
         "Seconds are those of the whole command, start-up included. Seconds as printed are those "
         "of its last line, without imports and checks. Processor seconds are those of all its "
         "threads and processes. Start-up apart: of the photos that the long job has more than the "

@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             measured = summarize(jobs, counts, of_size, megapixels)
             rows, goals = rows + measured[0], goals + measured[1]
     notes = [
-        f"Medians of {rounds} turns of whole commands. Start-up apart: speed on the "
+        f"Medians of whole commands; turns of each: {rounds}. Start-up apart: speed on the "
         f"{arguments.many - arguments.few} photos that the long job has more than the short one.",
         f"RunInference runs the same weights at {size}², in batches of {Job.batch_size}, and uses "
         "the pipeline's functions for decoding and writing. An `inference_fn` takes the first of "

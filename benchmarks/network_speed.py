@@ -237,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             goals += of_case[1] if size == usual else []
             gc.collect()  # The networks of all cases together fill the memory.
     notes = [
-        f"Medians of {arguments.rounds} turns. Weights are random, but for basnet_mini's.",
+        f"Medians; turns of each: {arguments.rounds}. Weights are random, but for basnet_mini's.",
         "GFLOP/s count the convolutions of the refined map alone. Peers compute the side outputs, "
         "too, which is less than a hundredth more.",
         "Keras compiles `predict` by XLA unless told not to, and so does KerasHub's.",

@@ -89,10 +89,15 @@ def annotate(photos: Path, output: Path, flags: Iterable[object] = ()) -> Usage:
     """
     command = [sys.executable, SCRIPT, "--input", photos, "--output", output, *map(str, flags)]
     usage = run(command)
-    images, failures, _ = _last_line(usage)
-    if failures or images != len(list(photos.iterdir())):
-        raise RuntimeError(f"not every image has a mask:\n{usage.text}")
+    check_all_have_masks(usage, len(list(photos.iterdir())))
     return usage
+
+
+def check_all_have_masks(usage: Usage, photos: int) -> None:
+    """Raises a RuntimeError unless `run_pipeline.py` reported a mask for every photo."""
+    images, failures, _ = _last_line(usage)
+    if failures or images != photos:
+        raise RuntimeError(f"not every image has a mask:\n{usage.text}")
 
 
 def reported_seconds(usage: Usage) -> float:

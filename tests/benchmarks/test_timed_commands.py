@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks.machine import CORES
-from benchmarks.timed_commands import Usage, annotate, reported_seconds, run
+from benchmarks.timed_commands import Usage, check_all_have_masks, reported_seconds, run
 
 
 def test_processor_seconds_are_those_of_all_threads_and_wall_those_of_the_clock():
@@ -54,10 +54,13 @@ def test_the_seconds_of_the_last_line_are_found():
     assert reported_seconds(Usage(9.0, 12.0, 500.0, text)) == 7.5
 
 
-@pytest.mark.slow
-def test_a_job_that_leaves_an_image_without_a_mask_is_no_measurement(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "text.jpg").write_text("not an image")
+@pytest.mark.parametrize("counts", ["4 images, 1 failures", "3 images, 0 failures"])
+def test_a_job_that_leaves_an_image_without_a_mask_is_no_measurement(counts):
+    text = f"1 failed: not_an_image\n{counts}, 7.5 s, 1.5 images/s, output in output\n"
     with pytest.raises(RuntimeError, match="1 failed: not_an_image"):
-        flags = ["--max_failure_rate", 1]
-        annotate(tmp_path / "photos", tmp_path / "output", flags)
+        check_all_have_masks(Usage(9.0, 12.0, 500.0, text), photos=4)
+
+
+def test_a_job_with_a_mask_for_every_image_is_a_measurement():
+    text = "4 images, 0 failures, 7.5 s, 1.5 images/s, output in output\n"
+    check_all_have_masks(Usage(9.0, 12.0, 500.0, text), photos=4)
