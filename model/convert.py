@@ -1,19 +1,17 @@
-"""Published weights in, a `.keras` file for the pipeline out: `python -m model.convert --help`.
+"""Converts published weights to a `.keras` file for the pipeline: `python -m model.convert --help`.
 
-The file holds a functional model of plain Keras layers, which nothing but Keras is needed to load.
-It takes RGB pixels in [0, 255], float (N, H, W, 3), H and W multiples of 32, and gives BASNet's 8
-maps, (N, H, W, 1) in [0, 1], refined first. Its first layer scales the pixels as the network's
-weights were trained:
+The file holds a functional model of plain Keras layers, so Keras alone can load it. The model maps
+RGB pixels in [0, 255], float (N, H, W, 3), H and W multiples of 32, to BASNet's 8 maps, refined
+first, (N, H, W, 1) in [0, 1]. Its first layer scales pixels as in the training of the weights:
 
-- The authors divided each photo, once resized, by its own maximum; the layer divides by 255, which
-  is the same where a channel of the resized photo reaches 255. Both then subtract ImageNet's mean
-  and divide by its deviation (the authors, for files of one channel, take red's for all three).
+- The authors divided each resized photo by its own maximum. The layer divides by 255, which is the
+  same if a channel of the photo reaches 255. Both then subtract ImageNet's mean and divide by its
+  deviation (for files of one channel, the authors take those of red for all three).
 - KerasCV has no trained BASNet. Its example (keras.io, "Highly accurate boundaries segmentation
-  using BASNet") divides by 255, as does ``include_rescaling=True``; so does the layer, whether
-  the network was built with that or was given images in [0, 1].
-- KerasHub's presets have an image converter of their own, whose scale and offset are kept (not
-  its size: the pipeline resizes). ``basnet_duts`` has none, and was trained by the author of that
-  example, so where there is none, the layer divides by 255.
+  using BASNet") divides by 255, as ``include_rescaling=True`` does. So does the layer.
+- KerasHub's presets have an image converter, whose scale and offset are kept; its size is not,
+  since the pipeline resizes. Without a converter the layer divides by 255: ``basnet_duts``, by the
+  author of KerasCV's example, has none.
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ import numpy as np
 from model.networks.basnet import BASNet
 from model.published.assign import from_keras_cv, from_keras_hub, from_paper, keras_cv_classes
 from model.published.read import read_keras_cv, read_keras_hub, read_paper
+from model.whole_files import replacing
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -38,17 +37,18 @@ def convert(source: str, destination: Path) -> keras.Model:
     """Converts published weights and writes the network.
 
     Args:
-        source: A ``.pth`` file of the authors, a ``.weights.h5`` or ``.keras`` file of KerasCV, a
-            folder with a KerasHub preset or the name of one.
-        destination: A file to be, whose name ends in ``.keras``.
+        source: A ``.pth`` file of the authors, a ``.weights.h5`` or ``.keras`` file of KerasCV, or
+            a KerasHub preset: a folder or a name.
+        destination: The new file; its name ends in ``.keras``.
 
     Returns:
-        The network that was written; the module's docstring tells what it takes and gives.
+        The network that was written; for its inputs and outputs see the module.
 
     Raises:
         ValueError: The source is none of these, is damaged or does not fit, or the destination
             exists or has another suffix. Nothing was written.
-        OSError: The source cannot be read or the destination not written; nothing is left of it.
+        OSError: The source cannot be read or the destination cannot be written. No partial file is
+            left.
     """
     if destination.suffix != ".keras":
         raise ValueError(f"the destination must end in .keras; got {destination}")
@@ -57,7 +57,8 @@ def convert(source: str, destination: Path) -> keras.Model:
     if not destination.absolute().parent.is_dir():
         raise ValueError(f"there is no folder {destination.absolute().parent}")
     model = load(source)
-    _write(model, destination)
+    with replacing(destination) as temporary:
+        model.save(temporary)
     return model
 
 
@@ -102,30 +103,23 @@ def _check_classes(source: str, classes: int) -> None:
         raise ValueError(f"{source} has {classes} classes; the pipeline needs a network with one")
 
 
-def _write(model: keras.Model, destination: Path) -> None:
-    """Saves a model under a temporary name first, so that no file is ever half of one."""
-    # Keras knows the format by the suffix.
-    temporary = destination.with_name(f".{destination.stem}.{os.getpid()}.tmp.keras")
-    try:
-        model.save(temporary)
-        os.replace(temporary, destination)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _plain(network: BASNet, scale: float | list, offset: float | list) -> keras.Model:
-    """A network's graph without its class, its pixels scaled otherwise than by 1 / 255."""
+    """Makes a functional model of a network, with another scale and offset of pixels."""
     (rescaling,) = (x for x in network.layers if isinstance(x, keras.layers.Rescaling))
     rescaling.scale, rescaling.offset = scale, offset
     return keras.Model(network.input, network.outputs, name="basnet")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; see `--help`."""
+    """Runs the command; see `--help`.
+
+    Args:
+        argv: Its arguments; None for those of the process.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m model.convert",
-        description="Makes a .keras file for run_pipeline.py --model of published weights of "
-        "BASNet. It takes pixels from 0 to 255.",
+        description="Converts published weights of BASNet to a .keras file for "
+        "run_pipeline.py --model. The network in it takes pixels from 0 to 255.",
     )
     parser.add_argument(
         "source",
@@ -138,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         model = convert(flags.source, flags.destination)
     except (ValueError, OSError) as error:
-        # A message of one line, without the usage that parser.error puts before it.
+        # parser.error would print the usage first; this is one line.
         parser.exit(2, f"{parser.prog}: {' '.join(str(error).split())}\n")
     print(f"{flags.destination}: {model.count_params():,} parameters, pixels from 0 to 255")
 

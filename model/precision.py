@@ -1,4 +1,4 @@
-"""What a network computes in, and what this machine has in hardware."""
+"""The precision that a network computes in, chosen by the hardware."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _AMPERE = (8, 0)
 
 
 def dtype_of(precision: str) -> str:
-    """The dtype that a precision stands for on this machine.
+    """Returns the dtype that a precision stands for on this machine.
 
     Args:
-        precision: One of `PRECISIONS`. ``"auto"``: bfloat16 if every GPU that TensorFlow sees,
-            or without any the processor, computes in it; else float32.
+        precision: One of ``PRECISIONS``. ``"auto"`` is bfloat16 if all GPUs that TensorFlow sees
+            compute in it, or, without a GPU, if the CPU does; else float32.
 
     Raises:
-        ValueError: There is no such precision.
+        ValueError: The precision is unknown.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
@@ -32,11 +32,11 @@ def dtype_of(precision: str) -> str:
 
 
 def chosen(gpus: list[tuple[int, int]], cpuinfo: str) -> str:
-    """What ``"auto"`` stands for on a machine.
+    """Returns the dtype that ``"auto"`` stands for.
 
     Args:
-        gpus: Compute capability of each GPU that the network would run on.
-        cpuinfo: What Linux says of its processors in ``/proc/cpuinfo``; empty elsewhere.
+        gpus: CUDA compute capability of each GPU; (0, 0) for one of another vendor.
+        cpuinfo: Text of Linux' ``/proc/cpuinfo``; empty on other systems.
 
     Returns:
         ``"bfloat16"`` or ``"float32"``.
@@ -55,7 +55,7 @@ def _capabilities() -> list[tuple[int, int]]:
     import tensorflow as tf
 
     return [
-        # A GPU that is not NVIDIA's has no such thing.
+        # Only NVIDIA's GPUs have a compute capability.
         tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
         for gpu in tf.config.list_physical_devices("GPU")
     ]

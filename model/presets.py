@@ -7,10 +7,10 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-# Side of the square that a network is shown an image as, in pixels, where nothing else is said.
+# Default side, in pixels, of the square that an image is resized to for the network.
 IMAGE_SIZE = 224
 
-# How the files are called that a network is loaded from: a whole model, a preset's weights.
+# Suffixes of the files that networks are loaded from: a whole model, or the weights of a preset.
 MODEL_SUFFIX = ".keras"
 WEIGHTS_SUFFIX = ".weights.h5"
 
@@ -20,8 +20,8 @@ class Preset:
     """A named BASNet.
 
     Attributes:
-        description: What it is, in a line.
-        backbone: Arguments of ``ResNetBackbone.from_preset``; none for an ``EfficientNetLite0``.
+        description: One line.
+        backbone: Arguments of ``ResNetBackbone.from_preset``; empty for an ``EfficientNetLite0``.
         config: Further arguments of ``BASNet``.
         weights: Its bundled weights file, or None.
         terms: Terms of use of the weights.

@@ -1,3 +1,3 @@
-"""Loaded before any test loads TensorFlow, whose kernels the package chooses, as in a job."""
+"""Imports ``model`` before any test loads TensorFlow, so that tests use the kernels of a job."""
 
 import model  # noqa: F401

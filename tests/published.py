@@ -1,4 +1,4 @@
-"""Weights that stand for published ones, and files of them as other implementations write them."""
+"""Random weights in place of published ones, and files of them in the published formats."""
 
 import json
 import zipfile
@@ -12,7 +12,7 @@ DATA = Path(__file__).parent / "data"
 
 
 def keras_cv_weight(index, name, shape):
-    """The weight that the golden outputs were computed with, by the rule of their README."""
+    """A weight of the golden outputs, by the rule in the README of tests/data."""
     rng = np.random.default_rng([0, index])
     kind = name.rsplit("/", 1)[-1]
     if kind == "kernel":
@@ -25,7 +25,7 @@ def keras_cv_weight(index, name, shape):
 
 
 def paper_weight(name, shape):
-    """Likewise for the authors' network."""
+    """A weight of the authors' network, by the rule in the same README."""
     rng = np.random.default_rng([0, zlib.crc32(name.encode())])
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape)
@@ -57,14 +57,14 @@ def keras_cv_weights(name):
 
 
 def write_paper(path):
-    """Writes a state dict as the authors' ``basnet.pth`` is; needs PyTorch."""
+    """Writes a state dict in the format of the authors' ``basnet.pth``; needs PyTorch."""
     import torch
 
     torch.save({name: torch.from_numpy(array) for name, array in paper_state().items()}, path)
 
 
 def write_keras_cv(name, path):
-    """Writes a ``.weights.h5`` or ``.keras`` file of the layout that KerasCV's have."""
+    """Writes a ``.weights.h5`` or ``.keras`` file with the layout of KerasCV's files."""
     recorded = json.loads((DATA / f"{name}_file.json").read_text())
     weights = path.with_suffix(".h5")
     arrays = keras_cv_weights(name)
@@ -72,7 +72,7 @@ def write_keras_cv(name, path):
         for entry, shape, index in recorded["entries"]:
             assert arrays[index].shape == tuple(shape)
             file[entry] = arrays[index]
-        file["optimizer/vars/0"] = 7  # As a compiled model has it.
+        file["optimizer/vars/0"] = 7  # Files of compiled models have such entries.
     if path.suffix == ".keras":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("config.json", json.dumps(recorded["config"]))

@@ -1,1 +1,1 @@
-"""A trained network as the pipeline runs it: loaded, folded, in batches, in one precision."""
+"""Inference: loading networks, making them faster, and running them on batches."""

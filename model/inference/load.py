@@ -1,4 +1,4 @@
-"""Networks from presets and files, without running code that a file may hold."""
+"""Loads networks from presets and files, without running code from a file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import keras
 from model.networks.basnet import BASNet
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 
-# Whose network a weights file is of, by how many numbers it holds: to build each and see whether
-# they fit takes many seconds.
+# Presets by how many numbers their weights files hold. Building each network to see which one fits
+# would take many seconds.
 _PRESET_OF = {
     4_741_128: "basnet_mini",
     87_104_904: "basnet_paper",
@@ -27,13 +27,15 @@ def load_model(name: str) -> keras.Model:
     """Loads a preset with weights or a local file, without running code from the file.
 
     Args:
-        name: A preset, a ``.keras`` file, or a ``.weights.h5`` file of one of the presets'
-            networks.
+        name: A preset, a ``.keras`` file, or a ``.weights.h5`` file for the network of a preset.
+
+    Returns:
+        The network, not compiled.
 
     Raises:
-        ValueError: There is no such preset or file, or it holds no such network; the message is
+        ValueError: There is no such preset or file, or the file cannot be loaded. The message is
             one line.
-        OSError: The file may not be read.
+        OSError: The file cannot be read.
     """
     if name in PRESETS:
         return BASNet.from_preset(name, load_weights=True)
@@ -48,7 +50,7 @@ def load_model(name: str) -> keras.Model:
 
 
 def _load_whole(path: str) -> keras.Model:
-    # Of a file that is no archive, Keras says that it is not there.
+    # Keras would report a file that is no archive as missing.
     with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(
@@ -57,7 +59,7 @@ def _load_whole(path: str) -> keras.Model:
             )
     try:
         model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Whatever damaged or hostile files lead Keras to.
+    except Exception as error:  # Damaged or hostile files can make Keras raise anything.
         raise ValueError(
             f"Keras does not load it: {one_line(error)}; an undamaged file of a model made of "
             "Keras' own layers, or of a BASNet, would do"
@@ -73,13 +75,13 @@ def _load_weights(path: str) -> keras.Model:
         if preset is not None:
             model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
             with warnings.catch_warnings():
-                # Keras only warns of layers that the file lacks, and leaves them random.
+                # Keras only warns of layers that are missing in the file and leaves them random.
                 warnings.simplefilter("error", UserWarning)
                 model.load_weights(path)
             return model
     except (ValueError, UserWarning):
-        pass  # The layers are others.
-    except Exception as error:  # Whatever damaged bytes lead h5py and Keras to.
+        pass  # As many numbers, but other layers.
+    except Exception as error:  # Damaged files can make h5py and Keras raise anything.
         raise ValueError(
             f"it cannot be read: {one_line(error)}; save or copy the weights again"
         ) from error
@@ -90,7 +92,14 @@ def _load_weights(path: str) -> keras.Model:
 
 
 def count_numbers(path: str | Path) -> int:
-    """How many numbers a weights file holds, those of an optimizer apart."""
+    """Counts the numbers in a weights file, except those of an optimizer.
+
+    Args:
+        path: A ``.weights.h5`` file.
+
+    Raises:
+        OSError: The file is not readable as HDF5.
+    """
     sizes = [0]
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -103,7 +112,11 @@ def count_numbers(path: str | Path) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what went wrong first; Keras wraps it, and prints whole configurations."""
+    """Returns the first line, shortened, of the original error: Keras wraps it in long ones.
+
+    Args:
+        error: The error that was caught.
+    """
     while error.__context__ is not None:
         error = error.__context__
     lines = str(error).splitlines() or [type(error).__name__]

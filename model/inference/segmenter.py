@@ -1,4 +1,4 @@
-"""Pixels in, probability maps out: a network as the pipeline uses it."""
+"""Segments batches of images with a network, as the pipeline does."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from model.precision import dtype_of
 
 TTA = ("none", "flip")
 
-# An interpolation between probabilities may leave [0, 1] by so little that no mask shows it.
+# How far a probability may be outside [0, 1]: interpolation rounds, and no mask shows it.
 ROUNDING = 1e-3
 
 
 class Segmenter:
-    """A network at a fixed image size and batch size, of which only the first output is computed.
+    """A network that is optimised for one image size and one batch size.
 
-    It has weights of its own, with batch normalisation folded into its convolutions. Threads may
-    share it.
+    Only its first output is computed. It has weights of its own, with batch normalisation folded
+    into the convolutions. Threads may share it.
 
     Args:
         model: A network from pixels in [0, 255], (N, H, W, 3), whose first output is a
-            probability map (N, H, W, 1). Outputs in a dict are in the order of the dict.
-            It is not changed, and not kept.
+            probability map (N, H, W, 1). Outputs in a dict have the order of the dict. The model
+            is neither changed nor kept.
         image_size: Side S of the images, in pixels.
-        batch_size: Number of images that the network runs on at once; fewer are padded, so that
-            an image's map does not depend on how many came with it.
-        tta: Test-time augmentation, one of `TTA`. ``"flip"``: a map is the mean of the image's
-            and of the mirrored image's, mirrored back, for twice the time.
-        precision: What the network computes in, one of ``model.precision.PRECISIONS``. Its maps
-            are float32 always.
+        batch_size: Number of images that the network runs on at once. Fewer are padded, so that a
+            map does not depend on the number of images.
+        tta: Test-time augmentation, one of ``TTA``. ``"flip"`` averages the maps of the image and
+            of its mirror image, which takes twice the time.
+        precision: What the network computes in, one of ``model.precision.PRECISIONS``. Maps are
+            always float32.
 
     Raises:
-        ValueError: The network does not take such images, or its first output is no such map, or
-            there is no such augmentation or precision.
+        ValueError: The network does not take such images, its first output is no such map, or the
+            augmentation or precision is unknown.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Segmenter:
         if tta not in TTA:
             raise ValueError(f"tta must be one of {', '.join(TTA)}; got {tta!r}")
         dtype = dtype_of(precision)
-        # Without a graph a model has no such attribute.
+        # Subclassed models, and a Sequential without an Input, have no inputs.
         if getattr(model, "inputs", None) is None:
             raise ValueError(
                 f"the model, a {type(model).__name__}, has no fixed graph of layers from an input "
@@ -80,9 +80,9 @@ class Segmenter:
             network = keras.Model(model.inputs, output)
             network = fuse_upsampling(fold_batch_norm(network, (None, *size), dtype))
         except Exception as error:
-            # What a network raises depends on its layers.
+            # Layers can raise anything.
             raise ValueError(_failure(size, error)) from error
-        # Replaced as a whole, so that no thread sees a half of it.
+        # Always replaced as a whole, so that other threads see the old graph or the new one.
         self._graph = _Graph(network, batch_size)
 
     @property
@@ -91,7 +91,9 @@ class Segmenter:
         return self._graph.batch_size
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Segments images, ``batch_size`` at once; half as many from then on if memory is short.
+        """Segments images, ``batch_size`` at once.
+
+        When memory runs out, the batch size is halved for good, down to 1.
 
         Args:
             images: uint8 (N, S, S, 3), RGB, N at least 1.
@@ -115,15 +117,15 @@ class Segmenter:
             batch[: len(some)] = some
             found = graph.maps(batch)
             if self.tta == "flip":
-                # A second run, as one of twice as many images would need twice the memory; of a
-                # copy, as not every backend takes an array that runs backwards.
+                # Two runs, since a batch of twice as many images would need twice the memory. A
+                # copy, since not every backend takes an array with negative strides.
                 mirrored = graph.maps(np.ascontiguousarray(batch[:, :, ::-1]))
                 found = (found + mirrored[:, :, ::-1]) / 2
             maps.append(found[: len(some)])
         return np.concatenate(maps)
 
     def _halve(self, tried: _Graph) -> bool:
-        """Whether fewer images at once are left to be tried, maybe as another thread has seen."""
+        """Halves the batch size, unless another thread has; returns whether it is smaller now."""
         with self._lock:
             if self._graph is tried and tried.batch_size > 1:
                 self._graph = _Graph(tried.network, tried.batch_size // 2)
@@ -131,26 +133,26 @@ class Segmenter:
             return self._graph is not tried
 
     def probe(self) -> None:
-        """Runs the network on one batch, to see that its maps are maps.
+        """Checks the network by running it on one test image.
 
         Raises:
-            ValueError: It fails, or a map has another size than the image, or holds values that
-                are not finite or not in [0, 1].
+            ValueError: The network fails, the map is not of the image's size, or its values are not
+                finite or not in [0, 1].
         """
         rng = np.random.default_rng(0)
         image = rng.integers(0, 256, (1, self.image_size, self.image_size, 3), dtype=np.uint8)
-        # Black to white on the left, so that it is not noise alone.
+        # A ramp from black to white on the left, noise on the right.
         half = self.image_size // 2
         image[:, :, :half] = np.linspace(0, 255, self.image_size)[:, None, None]
         try:
             found = self(image)[0]
         except Exception as error:
-            # What a network raises depends on its layers and on what Keras runs on.
+            # Layers and backends can raise anything.
             raise ValueError(_failure(image.shape[1:], error)) from error
         if found.shape != image.shape[1:3]:
             raise ValueError(
                 f"the model's map of an image {image.shape[1:3]} is {found.shape}; "
-                "a map as large as the image would do"
+                "a map must be as large as the image"
             )
         if not np.isfinite(found).all():
             raise ValueError(
@@ -166,10 +168,14 @@ class Segmenter:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether that is why a network failed, so that fewer images at once may do."""
+    """Returns whether a network failed for want of memory, so that a smaller batch may succeed.
+
+    Args:
+        error: What the network raised.
+    """
     if isinstance(error, MemoryError):
         return True
-    # If it is not loaded, it has raised nothing.
+    # An error of TensorFlow's implies that TensorFlow is loaded.
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
 
@@ -179,22 +185,22 @@ class _Graph:
 
     def __init__(self, network: keras.Model, batch_size: int):
         self.batch_size = batch_size
-        # Of the same layers and weights, but with a compiled function of its own: one that has
-        # seen batches of two sizes is compiled for any.
+        # A model of its own, with the same weights, for each batch size: a function that has seen
+        # batches of two sizes is compiled again, for any size, which is slower.
         self.network = keras.Model(network.inputs, network.outputs[0])
         if keras.backend.backend() == "tensorflow":
-            # Keras compiles by XLA unless told not to; on processors that takes 1.6 times as long
-            # in float32 and 4 times in bfloat16.
+            # Keras compiles with XLA by default, which on CPUs takes 1.6 times as long in float32
+            # and 4 times in bfloat16.
             self.network.jit_compile = False
 
     def maps(self, batch: np.ndarray) -> np.ndarray:
-        # Cast to float32 inside the graph, which is made once: batches are of one shape and type.
+        # Pixels stay uint8 here; the graph casts them.
         maps = self.network.predict_on_batch(batch)
         return np.asarray(maps, np.float32)[..., 0]
 
 
 def _first(model: keras.Model):
-    # A dict's outputs are sorted by name in model.outputs; a Sequential has no model.output.
+    # model.outputs sorts a dict by name, so use model.output, which a Sequential lacks.
     output = model.outputs if isinstance(model, keras.Sequential) else model.output
     while isinstance(output, dict | list | tuple):
         output = next(iter(output.values() if isinstance(output, dict) else output))

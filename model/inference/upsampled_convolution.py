@@ -1,8 +1,8 @@
-"""A convolution of upsampled features, at a quarter of the products.
+"""A 3x3 convolution of upsampled features, with a quarter of the products.
 
-Both steps are linear, and mix different axes: upsampling mixes pixels, each of a convolution's nine
-kernels mixes channels. So the kernels may come first, on a quarter of the pixels. What they give is
-then upsampled, shifted and added, by one matrix for rows and one for columns.
+Both steps are linear. Upsampling mixes pixels, and each of the nine taps of the convolution mixes
+channels, so they can be swapped: the taps are applied first, to a quarter of the pixels. Their
+outputs are then upsampled, shifted and added, by one matrix for rows and one for columns.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from keras import layers, ops
 
 
 class UpsampledConv2D(layers.Layer):
-    """As ``Conv2D`` of 3x3 over a concatenation whose last part was upsampled bilinearly by two.
+    """Upsamples features bilinearly by two, concatenates them to others and convolves both by 3x3.
 
-    Maps features (N, 2H, 2W, A) and those to be upsampled, (N, H, W, B), to
-    (N, 2H, 2W, filters). It takes the weights of such a convolution, by `set_conv_weights`.
+    Maps two inputs, (N, 2H, 2W, A) and the small one (N, H, W, B), to (N, 2H, 2W, filters).
 
     Args:
         filters: Number of output channels.
-        **kwargs: As any layer takes them.
+        **kwargs: As for any layer.
     """
 
     def __init__(self, filters: int, **kwargs):
@@ -27,10 +26,14 @@ class UpsampledConv2D(layers.Layer):
         self.filters = filters
 
     def build(self, input_shape):
-        """Makes weights for two inputs of these shapes."""
+        """Creates the weights.
+
+        Args:
+            input_shape: Shapes of the two inputs; H and W must be known.
+        """
         (*_, beside), (_, height, width, below) = input_shape
         self.kernel = self.add_weight((3, 3, beside, self.filters), "zeros", name="kernel")
-        # A kernel for each row of a 3x3 kernel, which gives its three columns' products at once.
+        # One kernel for each row of the 3x3 kernel; it computes the three taps of the row at once.
         self.row_kernels = [
             self.add_weight((1, 1, below, 3 * self.filters), "zeros", name="kernel")
             for _ in range(3)
@@ -39,9 +42,14 @@ class UpsampledConv2D(layers.Layer):
         self.rows, self.columns = _taps(height), _taps(width)
 
     def set_conv_weights(self, kernel: np.ndarray, bias: np.ndarray | None = None) -> None:
-        """Takes a convolution's kernel (3, 3, A + B, filters) and its bias (filters,), if any."""
+        """Sets the weights to those of a ``Conv2D`` over the concatenation.
+
+        Args:
+            kernel: float (3, 3, A + B, filters).
+            bias: float (filters,), or None.
+        """
         beside, below = np.split(kernel, [self.kernel.shape[2]], axis=2)
-        # Of a pixel's products, those of the left column come first.
+        # The products of the left tap come first.
         rows = [row.swapaxes(0, 1).reshape(1, 1, len(row[0]), -1) for row in below]
         self.set_weights([beside, *rows, np.zeros(self.filters) if bias is None else bias])
 
@@ -62,17 +70,17 @@ class UpsampledConv2D(layers.Layer):
             return ops.reshape(ops.matmul(rows, x), (2 * height, 2 * width, self.filters))
 
         products = [ops.conv(below, kernel, padding="same") for kernel in self.row_kernels]
-        # One image at a time, as oneDNN shares out a batch of matrices among threads so that the
-        # last digits of some depend on their place in it.
+        # One image at a time. In a batch of matrices, oneDNN's threads make the last digits depend
+        # on the place in the batch.
         x = ops.map(upsampled, products)
         return ops.conv(beside, self.kernel, padding="same") + self.bias + x
 
 
 def _taps(size: int) -> np.ndarray:
-    """The matrix (2 x size, size x 3) from products with three taps to what a convolution adds."""
+    """Matrix (2 * size, 3 * size) that upsamples the products of three taps and adds them up."""
     at = (np.arange(2 * size) + 0.5) / 2 - 0.5
     upsampling = np.stack([np.interp(at, np.arange(size), unit) for unit in np.eye(size)], axis=1)
-    # Beyond the edges are zeros.
+    # The convolution pads with zeros.
     padded = np.pad(upsampling, ((1, 1), (0, 0)))
     taps = np.stack([padded[tap : tap + 2 * size] for tap in range(3)], axis=2)
     return taps.reshape(2 * size, 3 * size).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Figures of one mask, of a mask beside its ground truth, and of a data set."""
+"""Metrics of one mask, of a mask and its ground truth, and of a data set. No Beam, no Keras."""

@@ -1,8 +1,8 @@
-"""Statistics of a whole data set, merged from those of its parts in any order and grouping.
+"""Statistics of a whole data set, merged from those of its parts.
 
-Every sum is an integer multiple of 2^-40: a value is rounded once, when its image is added, and
-what follows is exact. So a runner may bundle and merge as it likes, and the summary is the same to
-the last digit. The size of the statistics does not depend on the number of images.
+The result does not depend on order or grouping, to the last digit. For that, every value is rounded
+to a multiple of 2^-40 when its image is added, and sums are exact integers. The size of the
+statistics does not depend on the number of images.
 """
 
 from collections.abc import Iterable
@@ -32,15 +32,15 @@ _THRESHOLDS = 256
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """Counts and exact sums over images: what a Beam combiner accumulates.
+    """Counts and exact sums over images.
 
     Attributes:
-        images: images added.
-        empty_masks: images without a foreground pixel in the predicted mask.
-        with_truth: images that were measured against a ground truth.
-        counts: per averaged key, how many images had a value.
-        sums: per averaged key, the sum of those values x 2^40.
-        curves: images that came with curves.
+        images: Number of images.
+        empty_masks: Images without a foreground pixel in the predicted mask.
+        with_truth: Images that were measured against a ground truth.
+        counts: For each averaged key, how many images had a value.
+        sums: For each averaged key, the sum of those values x 2^40.
+        curves: Images that came with curves.
         f_curve: 256 sums of F-measure x 2^40, by threshold.
         e_curve: 256 sums of E-measure x 2^40, by threshold.
     """
@@ -66,11 +66,11 @@ class DatasetStatistics:
         """Returns these statistics with one image added.
 
         Args:
-            row: what `metrics.describe_mask` returned and, where there was a truth, the values of
-                `metrics.compare`; other keys are ignored. A metric that is missing or `None` is
-                left out of its average.
-            f_curve: float64 (256,) of the `metrics.Comparison`, or `None` without a truth.
-            e_curve: the same.
+            row: What ``pair.describe_mask`` returned and, with a truth, also the values of
+                ``pair.compare``; other keys are ignored. A metric that is missing or None is left
+                out of its average.
+            f_curve: float64 (256,) of the ``pair.Comparison``; None without a truth.
+            e_curve: As ``f_curve``.
         """
         values = [row.get(key) for key in _AVERAGED]
         image = DatasetStatistics(
@@ -86,7 +86,11 @@ class DatasetStatistics:
         return self.merge(image)
 
     def merge(self, other: "DatasetStatistics") -> "DatasetStatistics":
-        """Returns the statistics of the images of both; commutative and associative."""
+        """Returns the statistics of the images of both; commutative and associative.
+
+        Args:
+            other: Statistics of other images.
+        """
         return DatasetStatistics(
             images=self.images + other.images,
             empty_masks=self.empty_masks + other.empty_masks,
@@ -101,11 +105,10 @@ class DatasetStatistics:
     def result(self) -> dict:
         """Returns the data set's values, JSON-ready.
 
-        ``images``, ``empty_masks``, ``with_truth`` and the means of `DESCRIPTION_MEANS`; with any
-        truth also ``metrics``: the means of `METRIC_MEANS`, then ``max_f``, ``mean_f``, ``max_e``
-        and ``mean_e``, the maximum and mean over the thresholds of the curve that is the mean of
-        the images' curves, and ``images``, how many of them had a truth. A value that no image had
-        is `None`.
+        They are ``images``, ``empty_masks``, ``with_truth`` and the means of ``DESCRIPTION_MEANS``.
+        If any image had a truth, ``metrics`` holds the means of ``METRIC_MEANS`` over such images,
+        their number ``images``, and ``max_f``, ``mean_f``, ``max_e`` and ``mean_e``: the maximum
+        and the mean, over the thresholds, of the mean curve. A value that no image had is None.
         """
         means = {
             key: _ratio(total, count)
@@ -130,14 +133,18 @@ class DatasetStatistics:
 
 
 def merge_all(parts: Iterable[DatasetStatistics]) -> DatasetStatistics:
-    """Merges any number of statistics, none included."""
+    """Merges any number of statistics.
+
+    Args:
+        parts: The statistics; may be none.
+    """
     return reduce(DatasetStatistics.merge, parts, DatasetStatistics.empty())
 
 
 def _fixed_point(curve: np.ndarray | None) -> tuple[int, ...]:
     if curve is None:
         return (0,) * _THRESHOLDS
-    # Python integers: 64 bits would overflow, silently, after eight million images.
+    # Python integers, since 64 bits would overflow after eight million images.
     return tuple(np.rint(np.asarray(curve) * _ONE).astype(np.int64).tolist())
 
 

@@ -27,8 +27,8 @@ class Comparison:
     """What `compare` measured on one image.
 
     Attributes:
-        values: metric name to value, in a fixed order; `None` where a metric is not defined.
-        f_curve: float64 (256,), the F-measure of the mask ``prediction >= t`` at index t.
+        values: Metric names to values, in a fixed order; None where a metric is not defined.
+        f_curve: float64 (256,), at index t the F-measure of the mask ``prediction >= t``.
         e_curve: float64 (256,), the E-measure of that mask.
     """
 
@@ -44,7 +44,7 @@ def describe_mask(prediction: np.ndarray) -> dict:
         prediction: uint8 (H, W), probability x 255.
 
     Returns:
-        A JSON-ready dict: ``foreground_fraction`` (share of pixels of at least 0.5),
+        A JSON-ready dict: ``foreground_fraction`` (share of pixels with p >= 0.5),
         ``mean_confidence`` (mean of max(p, 1 - p), in [0.5, 1]), ``uncertain_fraction`` (share
         with 0.1 <= p <= 0.9), ``components`` (8-connected foreground components),
         ``bounding_box`` (``[x, y, width, height]`` of the foreground, or `None`),
@@ -77,11 +77,12 @@ def describe_mask(prediction: np.ndarray) -> dict:
 def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
     """Measures a predicted map against its ground truth.
 
-    The adaptive values are those at twice the map's mean, at most 1 (Achanta et al., CVPR 2009).
+    Adaptive values are those at a threshold of twice the map's mean, at most 1 (Achanta et al.,
+    CVPR 2009).
 
     Args:
         prediction: uint8 (H, W), probability x 255.
-        truth: bool (H, W), `True` on the salient object.
+        truth: bool (H, W), True on the salient object.
 
     Returns:
         The metrics by name and the two curves over the 256 thresholds.
@@ -117,8 +118,8 @@ def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
 def _quadrant_histograms(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Counts pixels by quadrant around the truth's centroid, by truth and by level.
 
-    The centroid, rounded half to even, belongs to the upper left quadrant, as in the MATLAB code
-    of the S-measure's authors; a quadrant may be empty.
+    The centroid is rounded half to even and belongs to the upper left quadrant, as in the MATLAB
+    code of the S-measure's authors. A quadrant may be empty.
 
     Returns:
         int64 (2, 2, 2, 256): lower half, right half, truth, level.
@@ -139,12 +140,13 @@ def _quadrant_histograms(prediction: np.ndarray, truth: np.ndarray) -> np.ndarra
 def _s_measure(quadrants: np.ndarray) -> float:
     """Structure measure with alpha = 0.5 (Fan et al., ICCV 2017).
 
-    The mean of an object score, from the mean and spread of the map on the truth's foreground and
-    background, and a region score, the SSIM of the four quadrants around the truth's centroid
-    weighted by their area. An empty or full truth scores the map's mean agreement with it.
+    It is the mean of two scores. The object score compares mean and spread of the map on the
+    foreground and on the background of the truth. The region score is the SSIM of the four
+    quadrants around the centroid of the truth, weighted by their area. For an empty or full truth,
+    it is the map's mean agreement with the truth.
 
     Args:
-        quadrants: int64 (2, 2, 2, 256), see `_quadrant_histograms`.
+        quadrants: int64 (2, 2, 2, 256), see ``_quadrant_histograms``.
     """
     # Python integers: n * sum(v^2) passes 64 bits on large images.
     moments = (quadrants @ _POWERS).reshape(4, 2, 3).astype(object)
@@ -155,7 +157,7 @@ def _s_measure(quadrants: np.ndarray) -> float:
     if outside == 0:
         return high / (255 * size)
     agreement = _object_score(inside, high, high_squares) * inside
-    # The background is scored on 1 - p, which has another mean and the same spread.
+    # The background is scored on 1 - p, of the same spread as p.
     inverted_squares = low_squares + 255 * (255 * outside - 2 * low)
     agreement += _object_score(outside, 255 * outside - low, inverted_squares) * outside
     similarity = sum(_ssim(*quadrant) * quadrant[:, 0].sum() for quadrant in moments)

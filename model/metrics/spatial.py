@@ -1,7 +1,7 @@
-"""The metrics of one image pair that depend on where pixels are: near what, on which boundary.
+"""The metrics of one image that depend on where its pixels are, such as those of boundaries.
 
-Layout, dtype and range are those of `metrics`: predictions are uint8 (H, W), probability x 255,
-masks are bool (H, W). What lies outside the image counts as background.
+Predictions are uint8 (H, W), probability x 255; masks are bool (H, W). Everything outside the image
+counts as background.
 """
 
 import math
@@ -23,11 +23,11 @@ _REACH = 53 * _HALF_LIFE  # from here on the discount, 2^-53, is lost in float64
 
 
 def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
-    """Returns the rows and columns that hold every `True` of a mask which is not empty.
+    """Returns the smallest range of rows and of columns that holds all of a mask.
 
     Args:
-        mask: bool (H, W) with at least one `True`.
-        margin: pixels added on each side, cut off at the image's edge.
+        mask: bool (H, W) with at least one True.
+        margin: Pixels added on each side, up to the edge of the image.
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return tuple(
@@ -39,9 +39,9 @@ def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
 def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Weighted F-measure with beta^2 = 1 (Margolin et al., CVPR 2014).
 
-    An error inside the object counts for no more than the errors around it do on average (a
-    Gaussian window, 7 x 7, sigma 5, where a pixel outside the object has the error of the object's
-    nearest pixel); an error outside weighs 2 - 2^(-d / 5), d its distance to the object.
+    Inside the object, an error is replaced by the Gaussian mean of the errors around it if that is
+    smaller (7 x 7, sigma 5; a pixel outside the object has the error of the nearest pixel of the
+    object). Outside, an error is weighted with 2 - 2^(-d / 5), d its distance to the object.
 
     Args:
         prediction: uint8 (H, W), probability x 255.
@@ -55,9 +55,8 @@ def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
         return 0.0
     outside_error = int((prediction * ~truth).sum()) / 255
 
-    # The distance transform is the cost, and two kinds of pixels need none: those without error,
-    # and those so far out that their discount is nothing. The object itself is never cropped, and
-    # the margin keeps the blur's window whole.
+    # The distance transform takes most of the time. Crop to the pixels that need it: those with an
+    # error, and close enough for a discount. The margin keeps the window of the blur whole.
     near = bounding_box(truth, _REACH)
     prediction, truth = prediction[near], truth[near]
     active = bounding_box(truth | (prediction > 0), _BLUR_RADIUS)
@@ -75,7 +74,7 @@ def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
     down = nearest[0] - np.arange(truth.shape[0], dtype=np.float64)[:, None]
     right = nearest[1] - np.arange(truth.shape[1], dtype=np.float64)
     discount = np.exp2(np.sqrt(down * down + right * right) / -_HALF_LIFE)
-    # Not a dot product: BLAS threads would make the last digits depend on the machine.
+    # A dot product would depend on the threads of BLAS in its last digits.
     false_positive = 2 * outside_error - (error * discount).sum(where=~truth)
 
     recall = max(1 - inside_error / positives, 0.0)
@@ -87,14 +86,14 @@ def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
 def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float | None:
     """Boundary IoU (Cheng et al., CVPR 2021): the IoU of the masks' inner boundaries.
 
-    A boundary is what an erosion by 2 % of the image's diagonal, at least one pixel, takes away.
+    The boundary is what an erosion by 2 % of the image diagonal, at least one pixel, removes.
 
     Args:
         prediction: bool (H, W).
         truth: bool (H, W).
 
     Returns:
-        The IoU, or `None` when both masks are empty.
+        The IoU; None if both masks are empty.
     """
     width = max(1, round(BOUNDARY_WIDTH * math.hypot(*truth.shape)))
     predicted, actual = (mask & ~erode(mask, width) for mask in (prediction, truth))
@@ -103,16 +102,16 @@ def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float | None:
 
 
 def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float | None:
-    """F-measure, beta^2 = 0.3, of boundary pixels that lie within 3 pixels of the other boundary.
+    """Relaxed boundary F-measure, beta^2 = 0.3, as Qin et al. report it for BASNet (CVPR 2019).
 
-    The relaxed measure that Qin et al. report for BASNet (CVPR 2019), with one-pixel boundaries.
+    Boundaries are one pixel wide; a pixel is right if it is within 3 pixels of the other boundary.
 
     Args:
         prediction: bool (H, W).
         truth: bool (H, W).
 
     Returns:
-        The measure; `None` when the truth has no boundary, 0 when only the prediction has none.
+        The measure; None if the truth has no boundary, 0 if only the prediction has none.
     """
     predicted, actual = (mask & ~erode(mask, 1) for mask in (prediction, truth))
     predicted_size, actual_size = _count(predicted), _count(actual)
@@ -127,21 +126,21 @@ def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float | Non
 
 
 def erode(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Erodes by a square of side 2 * radius + 1, which equals radius erosions by a 3 x 3 one.
+    """Erodes by a square of side 2 * radius + 1, the same as ``radius`` erosions by 3 x 3.
 
     Args:
-        mask: bool (H, W); outside it is background.
-        radius: pixels, at least 1.
+        mask: bool (H, W).
+        radius: In pixels, at least 1.
 
     Returns:
         bool (H, W).
     """
     if 2 * radius >= min(mask.shape):
-        # Every pixel is that near to the outside; the margins of a thin image would be gigabytes.
+        # Nothing is left. Padding a long thin image by this radius could take gigabytes.
         return np.zeros_like(mask)
     eroded = np.pad(mask, radius)
     for _ in range(2):
-        # The AND over a window is that of two windows that cover it, so windows can double.
+        # The AND over a window is the AND of two half-size windows, so windows double each time.
         span, side = 1, 2 * radius + 1
         while span < side:
             step = min(span, side - span)
@@ -152,11 +151,11 @@ def erode(mask: np.ndarray, radius: int) -> np.ndarray:
 
 
 def dilate(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Dilates by a Euclidean disk: `True` within radius pixels of a `True`.
+    """Dilates by a disk: True within ``radius`` pixels, Euclidean, of a True.
 
     Args:
         mask: bool (H, W).
-        radius: pixels; small, since every offset in the disk is visited.
+        radius: In pixels. The time grows with its square.
 
     Returns:
         bool (H, W).

@@ -1,1 +1,1 @@
-"""BASNet and the encoders that it is built around."""
+"""BASNet and its encoders."""

@@ -16,20 +16,14 @@ import keras
 from keras import layers
 
 from model.networks.efficientnet import EfficientNetLite0
+from model.networks.predict_module import predict_module
+from model.networks.refine_module import refine_module
 from model.networks.resnet import PRESETS as BACKBONES
-from model.networks.resnet import STYLES, BasicBlock, ResNetBackbone, conv_bn_relu
+from model.networks.resnet import ResNetBackbone
 from model.presets import PRESETS
 
 STRIDE = 32
 OUTPUT_NAMES = ("refined", "side1", "side2", "side3", "side4", "side5", "side6", "bridge")
-
-# Widths of the three convolutions of each decoder stage, stage 6 first, in projection_filters.
-_DECODER_WIDTHS = {
-    "keras_cv": ((8, 8, 8),) * 6,
-    "keras_hub": ((8, 8, 8),) * 6,
-    "paper": ((8, 8, 8), (8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
-}
-_DECODER6_DILATIONS = {"keras_cv": (1, 1, 1), "keras_hub": (1, 1, 1), "paper": (1, 2, 2)}
 
 
 @keras.saving.register_keras_serializable(package="basnet")
@@ -89,9 +83,9 @@ class BASNet(keras.Model):
             refinement_head = _head(num_classes, 1, "refined_head")
 
         x = layers.Rescaling(1 / 255.0)(inputs) if include_rescaling else inputs
-        features = _predict_module(x, backbone, projection_filters)
+        features = predict_module(x, backbone, projection_filters)
         maps = [head(f) for head, f in zip(prediction_heads, features, strict=True)]
-        refined = _refine_module(maps[0], projection_filters, refinement_head, backbone.style)
+        refined = refine_module(maps[0], projection_filters, refinement_head, backbone.style)
         # As in KerasCV, sigmoids are float32 whatever the precision of the network.
         outputs = [
             layers.Activation("sigmoid", dtype="float32", name=name)(logits)
@@ -112,19 +106,43 @@ class BASNet(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
-        """Compiles as ``keras.Model.compile`` does; a list of metrics applies to every output."""
+        """Compiles as ``keras.Model.compile`` does; a list of metrics applies to every output.
+
+        Args:
+            optimizer: As for ``keras.Model``.
+            loss: As for ``keras.Model``; one loss applies to every output.
+            loss_weights: As for ``keras.Model``.
+            metrics: As for ``keras.Model``, or a list of any other length, all of which measure
+                every output.
+            **kwargs: As for ``keras.Model``.
+        """
         if isinstance(metrics, list | tuple) and len(metrics) != len(self.outputs):
             metrics = [[_fresh(metric) for metric in metrics] for _ in self.outputs]
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Compares one mask with all eight maps, as KerasCV does, or a list of one for each map."""
+        """Returns the loss of all eight maps.
+
+        Args:
+            x: Images.
+            y: One mask to compare with every map, as in KerasCV, or a list of one for each map.
+            y_pred: The maps.
+            sample_weight: As for ``keras.Model``.
+            training: As for ``keras.Model``.
+        """
         return super().compute_loss(
             x, self._for_each_output(y), y_pred, sample_weight, training=training
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Measures all eight maps against one mask, or against a list of one for each map."""
+        """Returns the metrics of all eight maps.
+
+        Args:
+            x: Images.
+            y: One mask to compare with every map, or a list of one for each map.
+            y_pred: The maps.
+            sample_weight: As for ``keras.Model``.
+        """
         return super().compute_metrics(x, self._for_each_output(y), y_pred, sample_weight)
 
     def _for_each_output(self, y):
@@ -147,7 +165,12 @@ class BASNet(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> BASNet:
-        """Builds the network that ``get_config`` described."""
+        """Builds a network from its configuration.
+
+        Args:
+            config: What ``get_config`` returned.
+            custom_objects: Not used; Keras passes it.
+        """
         deserialize = keras.saving.deserialize_keras_object
         parts = {
             "backbone": deserialize(config["backbone"]),
@@ -201,95 +224,6 @@ def _fresh(metric):
     """Returns the metric itself, or a new one like it if it has state that outputs would share."""
     is_stateful = isinstance(metric, keras.metrics.Metric)
     return type(metric).from_config(metric.get_config()) if is_stateful else metric
-
-
-def _predict_module(x, backbone: ResNetBackbone | EfficientNetLite0, filters: int) -> list:
-    """Features of decoder stages 1 to 6 and of the bridge, each half the size of the one before."""
-    style = backbone.style
-    if isinstance(backbone, EfficientNetLite0):
-        skips = _efficient_encoder(x, backbone, filters)
-    else:
-        skips = _residual_encoder(x, backbone, filters)
-
-    x = skips[-1]
-    for number in (1, 2, 3):
-        x = conv_bn_relu(x, filters * 8, style=style, name="bridge", number=number, dilation=2)
-    features = [x]
-
-    for stage, widths in zip((6, 5, 4, 3, 2, 1), _DECODER_WIDTHS[style], strict=True):
-        if stage != 6:
-            x = _upsample(x, 2, f"decoder{stage}_upsample")
-        x = layers.Concatenate(name=f"decoder{stage}_concatenate")([skips[stage - 1], x])
-        dilations = _DECODER6_DILATIONS[style] if stage == 6 else (1, 1, 1)
-        for number, (width, dilation) in enumerate(zip(widths, dilations, strict=True), start=1):
-            x = conv_bn_relu(
-                x,
-                filters * width,
-                style=style,
-                name=f"decoder{stage}",
-                number=number,
-                dilation=dilation,
-            )
-        features.insert(0, x)
-    return features
-
-
-def _residual_encoder(x, backbone: ResNetBackbone, filters: int) -> list:
-    """Features of six stages, each half the size of the one before: the ResNet's, and two more."""
-    style = backbone.style
-    if STYLES[style].own_stem:
-        for layer in backbone.stem:
-            x = layer(x)
-    else:
-        x = layers.Conv2D(filters, 3, padding="same", name="stem_conv")(x)
-        for layer in backbone.stem:
-            layer.trainable = False  # Replaced, so nothing would train it.
-
-    skips = []
-    for stage in backbone.stages:
-        for block in stage[:-1]:
-            x = block(x)
-        x = stage[-1](x, activate=not STYLES[style].linear_stages)
-        skips.append(x)
-    for number in (5, 6):
-        x = layers.MaxPooling2D(2, name=f"encoder{number}_pool")(x)
-        for block in (1, 2, 3):
-            name = f"encoder{number}_block{block}"
-            x = BasicBlock(x.shape[-1], stride=1, project=False, style=style, name=name)(x)
-        skips.append(x)
-    return skips
-
-
-def _efficient_encoder(x, backbone: EfficientNetLite0, filters: int) -> list:
-    """As `_residual_encoder`: a convolution at the image's own size, and the backbone's stages."""
-    skips = [conv_bn_relu(x, filters, style=backbone.style, name="stem")]
-    for step in backbone.stem:
-        x = step(x)
-    for stage in backbone.stages:
-        for block in stage:
-            x = block(x)
-        skips.append(x)
-    return skips
-
-
-def _refine_module(coarse, filters: int, head: layers.Layer, style: str):
-    """The refined logits: ``coarse`` (N, H, W, num_classes) plus the residual of a small U-Net."""
-    x = layers.Conv2D(filters, 3, padding="same", name="refine_stem_conv")(coarse)
-    skips = []
-    for stage in (1, 2, 3, 4):
-        x = conv_bn_relu(x, filters, style=style, name=f"refine_encoder{stage}")
-        skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"refine_encoder{stage}_pool")(x)
-    x = conv_bn_relu(x, filters, style=style, name="refine_bridge")
-    for stage in (4, 3, 2, 1):
-        x = _upsample(x, 2, f"refine_decoder{stage}_upsample")
-        x = layers.Concatenate(name=f"refine_decoder{stage}_concatenate")([skips[stage - 1], x])
-        x = conv_bn_relu(x, filters, style=style, name=f"refine_decoder{stage}")
-    return layers.Add(name="refine_add")([coarse, head(x)])
-
-
-def _upsample(x, size: int, name: str):
-    return layers.UpSampling2D(size, interpolation="bilinear", name=name)(x)
 
 
 def _head(num_classes: int, size: int, name: str) -> keras.Sequential:

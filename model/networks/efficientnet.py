@@ -108,7 +108,12 @@ class EfficientNetLite0(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> EfficientNetLite0:
-        """Builds the network that ``get_config`` described."""
+        """Builds a network from its configuration.
+
+        Args:
+            config: What ``get_config`` returned.
+            custom_objects: Not used; Keras passes it.
+        """
         return cls(**config)
 
 

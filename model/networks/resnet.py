@@ -213,7 +213,12 @@ class ResNetBackbone(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> ResNetBackbone:
-        """Builds the network that ``get_config`` described."""
+        """Builds a network from its configuration.
+
+        Args:
+            config: What ``get_config`` returned.
+            custom_objects: Not used; Keras passes it.
+        """
         return cls(**config)
 
     @classmethod

@@ -1,1 +1,1 @@
-"""Weights that others published: reading their files, and assigning them to our networks."""
+"""Weights that others published: reads their files and assigns them to our networks."""

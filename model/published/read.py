@@ -1,4 +1,4 @@
-"""Reads the files that other implementations keep their weights in, as arrays by their names."""
+"""Reads weights files of other implementations, as arrays by their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from model.inference.load import count_numbers
 
-# More than any BASNet takes: of one array, and of all weights with an optimizer's state.
+# Limits of one array and of a whole file with the state of an optimizer. No BASNet reaches them.
 _MOST_BYTES = 1 << 30
 _MOST_BYTES_IN_ALL = 1 << 33
 
@@ -25,7 +25,7 @@ def read_paper(path: Path) -> dict[str, np.ndarray]:
 
     Args:
         path: A file that ``torch.save`` wrote, in either of its formats. The prefix ``module.``
-            that ``DataParallel`` gives to all names is left out.
+            that ``DataParallel`` adds to all names is removed.
 
     Returns:
         Names to arrays, float32.
@@ -41,10 +41,10 @@ def read_paper(path: Path) -> dict[str, np.ndarray]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # Whatever damaged bytes lead PyTorch's reader to.
+    except Exception as error:  # Damaged files can make PyTorch raise anything.
         raise ValueError(
-            f"{path} cannot be read as PyTorch weights: it is damaged, or no such file, or holds "
-            f"more than tensors, which could run code and is refused ({type(error).__name__})"
+            f"{path} cannot be read as PyTorch weights: it is damaged, is of another format, or "
+            f"holds more than tensors, which could run code and is refused ({type(error).__name__})"
         ) from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}, not tensors by their names")
@@ -55,7 +55,7 @@ def read_paper(path: Path) -> dict[str, np.ndarray]:
             value.layout == torch.strided
             and value.device.type == "cpu"
             and not (value.is_quantized or value.is_complex())
-            # One that repeats its numbers may claim any size.
+            # A tensor that repeats its numbers can claim any size.
             and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
         )
         if not is_plain:
@@ -66,14 +66,13 @@ def read_paper(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_keras_cv(path: Path) -> dict[str, np.ndarray]:
-    """Reads what KerasCV's BASNet wrote with ``save_weights`` or ``save``, on Keras 3.
+    """Reads weights that KerasCV's BASNet saved on Keras 3 with ``save_weights`` or ``save``.
 
     Args:
         path: A ``.weights.h5`` or ``.keras`` file.
 
     Returns:
-        The names of the data sets below ``layers`` to arrays. The state of an optimizer, which
-        lies elsewhere in the file, is left out.
+        Names of the data sets below ``layers`` to arrays, without the state of an optimizer.
 
     Raises:
         ValueError: The file is damaged or holds another model.
@@ -92,7 +91,7 @@ def read_keras_cv(path: Path) -> dict[str, np.ndarray]:
             with archive.open("model.weights.h5") as member:
                 shutil.copyfileobj(member, file)
             return _read_h5(file)
-    except Exception as error:  # Whatever damaged bytes lead these readers to.
+    except Exception as error:  # Damaged files can make these readers raise anything.
         raise ValueError(f"{path} is no file of KerasCV's BASNet: {error}") from error
 
 
@@ -103,11 +102,12 @@ def read_keras_hub(preset: str) -> tuple[keras.Model, float | list, float | list
         preset: A local folder, or a name that KerasHub can download.
 
     Returns:
-        A ``keras_hub.models.BASNetBackbone``, and scale and offset, for all channels or each, of
-        the pixels that it takes.
+        A ``keras_hub.models.BASNetBackbone``, and the scale and offset of its pixels, one number
+        for all channels or one for each.
 
     Raises:
-        ValueError: KerasHub is not installed, cannot get the preset or finds another model in it.
+        ValueError: KerasHub is not installed, cannot load the preset, or the preset holds another
+            model.
     """
     try:
         import keras_hub
@@ -115,10 +115,10 @@ def read_keras_hub(preset: str) -> tuple[keras.Model, float | list, float | list
         raise ValueError(f"{preset} needs KerasHub to be read: pip install '.[hub]'") from None
     try:
         with warnings.catch_warnings():
-            # Keras only warns of layers that the file lacks, and leaves them random.
+            # Keras only warns of layers that are missing in the file and leaves them random.
             warnings.filterwarnings("error", category=UserWarning, module=r"keras\.src\.saving")
             segmenter = keras_hub.models.BASNetImageSegmenter.from_preset(preset)
-    except Exception as error:  # Of the network, of the files or of the model, each with its own.
+    except Exception as error:  # Download, files and model raise errors of many kinds.
         reason = (str(error).splitlines() or [""])[0]
         raise ValueError(
             f"{preset} is no preset that KerasHub can load from disk or download: "
@@ -126,7 +126,7 @@ def read_keras_hub(preset: str) -> tuple[keras.Model, float | list, float | list
         ) from error
     weights = Path(preset) / "model.weights.h5"
     if weights.is_file():
-        # What no layer asks for, Keras leaves in the file without a word.
+        # Keras silently ignores numbers in the file that belong to no layer.
         found, wanted = count_numbers(weights), segmenter.backbone.count_params()
         if found != wanted:
             raise ValueError(
@@ -136,10 +136,15 @@ def read_keras_hub(preset: str) -> tuple[keras.Model, float | list, float | list
 
 
 def scaling_of(preprocessor) -> tuple[float | list, float | list]:
-    """Scale and offset, for all channels or each, of a KerasHub preprocessor or None.
+    """Returns how a KerasHub preprocessor scales pixels.
 
-    They are 1 / 255 and 0 where it has none: presets without a scale of their own, such as
-    ``basnet_duts``, are of networks that were trained on images in [0, 1].
+    Args:
+        preprocessor: A preprocessor of KerasHub, or None.
+
+    Returns:
+        Scale and offset, one number for all channels or one for each. They are 1 / 255 and 0 if the
+        preprocessor has none: networks of such presets, like ``basnet_duts``, were trained on
+        images in [0, 1].
     """
     converter = getattr(preprocessor, "image_converter", None)
     scale, offset = getattr(converter, "scale", None), getattr(converter, "offset", None)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def refusal(capsys, source, destination):
-    """The one line that the command gives, after which nothing was written."""
+    """Runs the command and returns its one line of error; checks that nothing was written."""
     before = sorted(Path(destination).parent.glob("*"))
     with pytest.raises(SystemExit) as stop:
         main([str(source), str(destination)])
@@ -34,7 +34,7 @@ def refusal(capsys, source, destination):
 
 
 def check_plain(model):
-    """The file needs nothing but Keras, and has one level of layers besides the heads."""
+    """Checks that a model has plain Keras layers only, nested in nothing but the heads."""
     assert type(model) is type(keras.Model(model.inputs, model.outputs))
     assert model.input_shape == (None, None, None, 3)
     assert model.output_names == list(OUTPUT_NAMES)
@@ -44,7 +44,7 @@ def check_plain(model):
 
 
 def check_golden(model, name, pixels):
-    """All outputs for the image of a golden file, given as pixels."""
+    """Checks all outputs for the image of a golden file."""
     golden = np.load(DATA / f"{name}.npz")
     outputs = model(pixels(golden["image"]).astype("float32"), training=False)
     for number, output in enumerate(outputs):
@@ -52,7 +52,7 @@ def check_golden(model, name, pixels):
 
 
 @pytest.mark.slow
-def test_the_authors_file(tmp_path):
+def test_the_authors_file_is_converted(tmp_path):
     pytest.importorskip("torch")
     source, destination = tmp_path / "basnet.pth", tmp_path / "basnet.keras"
     write_paper(source)
@@ -74,7 +74,7 @@ def test_the_authors_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "suffix"), [("keras_cv_resnet18", ".keras"), ("keras_cv_resnet34", ".weights.h5")]
 )
-def test_files_of_keras_cv(tmp_path, capsys, name, suffix):
+def test_files_of_keras_cv_are_converted(tmp_path, capsys, name, suffix):
     source, destination = tmp_path / f"theirs{suffix}", tmp_path / "ours.keras"
     write_keras_cv(name, source)
     main([str(source), str(destination)])
@@ -113,7 +113,7 @@ def keras_hub_segmenter(**converter):
 
 
 @pytest.mark.slow
-def test_a_preset_of_keras_hub(tmp_path, capsys):
+def test_a_preset_of_keras_hub_is_converted(tmp_path, capsys):
     segmenter = keras_hub_segmenter(scale=[0.004, 0.005, 0.006], offset=[-0.1, 0.2, 0.3])
     segmenter.save_to_preset(tmp_path / "preset")
     weights = tmp_path / "preset" / "model.weights.h5"

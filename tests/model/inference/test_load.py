@@ -59,7 +59,7 @@ def test_loads_weights_of_each_preset_as_training_leaves_them(preset, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_weights_of_other_layers_are_refused_though_as_many(mini, tmp_path):
+def test_refuses_weights_of_other_layers_even_if_as_many(mini, tmp_path):
     path = tmp_path / "other.weights.h5"
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
     network.save_weights(path)
@@ -97,7 +97,7 @@ class Unregistered(keras.layers.Layer):
 
 
 def archive(path, **changes):
-    """A good file, of which the parts named are replaced; None leaves a part out."""
+    """Writes a good file with some parts replaced; None leaves a part out."""
     model(conv()).save(path)
     with zipfile.ZipFile(path) as file:
         parts = {name: file.read(name) for name in file.namelist()} | changes
@@ -173,7 +173,7 @@ def layer(path):
 )
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 def test_refuses_broken_and_foreign_keras_files_in_a_line(write, message, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)  # As where it is not installed.
+    monkeypatch.setitem(sys.modules, "torch", None)  # As if PyTorch were not installed.
     path = tmp_path / "net.keras"
     write(path)
     with pytest.raises(ValueError, match=message) as caught:
@@ -191,7 +191,7 @@ def test_runs_no_code_from_a_file(tmp_path):
         arguments={"file": str(witness)},
     )
     model(layer).save(path)
-    # The function does leave its mark where Keras is told to trust the file.
+    # The function does run if Keras is told to trust the file.
     keras.saving.load_model(path, safe_mode=False)(np.zeros((1, 4, 4, 3)))
     witness.unlink()
     with pytest.raises(ValueError, match="Keras does not load it: .*Lambda.*Keras' own") as caught:

@@ -71,7 +71,7 @@ def test_with_flip_a_mirrored_image_has_the_mirrored_map(images):
     assert np.abs(plain(mirrored) - plain(images)[:, :, ::-1]).max() > 1e-3
 
 
-def test_refuses_an_augmentation_that_there_is_not(mini):
+def test_refuses_unknown_augmentations(mini):
     with pytest.raises(ValueError, match="must be one of none, flip; got 'rotate'"):
         Segmenter(mini, 64, 1, tta="rotate")
 
@@ -88,11 +88,11 @@ def photos():
     return np.stack(images)
 
 
-# Mean difference of maps, share of pixels on another side of 0.5: of all photos, as how far one is
-# off depends on how sure the weights are of it.
+# Bounds on the mean difference of maps and on the share of pixels on the other side of 0.5, over
+# all photos, since a single one can be far off where the network is unsure.
 @pytest.mark.parametrize(
     ("precision", "mean", "share"),
-    # On a processor without either, 0.0042 and 0.0042, 0.0006 and 0.0006.
+    # Measured on a processor without either: 0.0042 and 0.0042, 0.0006 and 0.0006.
     [("bfloat16", 0.006, 0.006), pytest.param("float16", 0.001, 0.0012, marks=pytest.mark.slow)],
 )
 def test_other_precisions_are_near(mini, photos, precision, mean, share):
@@ -112,7 +112,7 @@ def test_a_map_does_not_depend_on_which_images_came_with_it(mini, images, precis
     np.testing.assert_array_equal(others[[2, 0]], together[:2])
 
 
-def test_refuses_a_precision_that_there_is_not(mini):
+def test_refuses_unknown_precisions(mini):
     with pytest.raises(ValueError, match="must be one of float32, .*; got 'double'"):
         Segmenter(mini, 64, 1, precision="double")
 
@@ -128,7 +128,7 @@ class Counting(keras.layers.Layer):
         return images
 
 
-def test_its_graph_is_made_once(images):
+def test_the_graph_is_traced_once(images):
     segmenter = Segmenter(model(lambda image: conv()(Counting()(image))), 64, 3)
     Counting.calls = 0
     for count in (3, 1, 2, 3):
@@ -142,7 +142,7 @@ def test_more_images_than_a_batch_are_segmented_in_several(images):
 
 
 def test_keeps_one_copy_of_the_weights():
-    network = BASNet.from_preset("basnet_mini")
+    network = toy()
     before = [weakref.ref(weight) for weight in network.weights]
     segmenter = Segmenter(network, 64, 1)
     del network
@@ -205,7 +205,7 @@ def test_refuses_networks_that_give_no_map(network, message):
         Segmenter(network(), 64, 1)
 
 
-# Sorted by their names, the outputs would come in another order.
+# Sorted by name, the outputs would be in another order.
 @pytest.mark.parametrize(
     "outputs",
     [
@@ -216,7 +216,7 @@ def test_refuses_networks_that_give_no_map(network, message):
     ],
     ids=["tensor", "list", "dict", "nested"],
 )
-def test_segments_by_the_first_output_however_they_are_held(outputs, images, tmp_path):
+def test_segments_by_the_first_output_of_any_structure(outputs, images, tmp_path):
     keras.utils.set_random_seed(1)
     model(lambda image: outputs(keras.layers.Rescaling(1 / 255)(image))).save(
         tmp_path / "net.keras"
@@ -239,7 +239,7 @@ def test_a_sequential_with_an_input_is_a_network(images):
 
 
 def skipping(image):
-    """A network for images whose sides are multiples of 64, which its shapes do not say."""
+    """A network that fails unless sides are multiples of 64, though its input shape allows any."""
     pooled = keras.layers.UpSampling2D(64)(keras.layers.AveragePooling2D(64)(image))
     return conv()(keras.layers.Concatenate()([image, pooled]))
 
@@ -253,12 +253,12 @@ def skipping(image):
         ),
         (conv(activation="relu", kernel_initializer="ones"), r"from 0 to \d.*add a sigmoid"),
         (conv(bias_initializer=keras.initializers.Constant(np.nan)), "values that are not finite"),
-        (conv(strides=2), r"map of an image \(96, 96\) is \(48, 48\); a map as large as the image"),
+        (conv(strides=2), r"map of an image \(96, 96\) is \(48, 48\); a map must be as large"),
         (keras.layers.UpSampling2D(2), r"first output is \(None, None, 3\)"),
         (skipping, r"fails on an image \(96, 96, 3\): .*96.* 64.*another image_size may do"),
     ],
 )
-def test_a_probe_refuses_what_is_no_map(outputs, message):
+def test_a_probe_refuses_outputs_that_are_no_probability_maps(outputs, message):
     with pytest.raises(ValueError, match=message) as caught:
         Segmenter(model(outputs), 96, 2).probe()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400

