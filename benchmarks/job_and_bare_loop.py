@@ -153,11 +153,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 rows.append(row)
                 goals += of_row
     notes = [
-        f"Medians on {CORES} cores, batches of {Job.batch_size}; turns of each: {arguments.rounds}. "
-        "Seconds are those of the whole command, start-up included. Seconds as printed are those "
-        "of its last line, without imports and checks. Processor seconds are those of all its "
-        "threads and processes. Start-up apart: of the photos that the long job has more than the "
-        "short one.",
+        f"Medians on {CORES} cores, batches of {Job.batch_size}; turns of each: "
+        f"{arguments.rounds}. Seconds are those of the whole command, start-up included. Seconds "
+        "as printed are those of its last line, without imports and checks. Processor seconds are "
+        "those of all its threads and processes. Start-up apart: of the photos that the long job "
+        "has more than the short one.",
         "The photos are a few files under many names: the sample's photos, scaled, with noise.",
     ]
     title = "The pipeline end to end and a bare loop"
