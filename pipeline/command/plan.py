@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 from apache_beam.io.filesystems import FileSystems
@@ -82,4 +83,6 @@ def _output(job: Job, overwrite: bool) -> str:
 def _count(output: str) -> int:
     ours = [literal(FileSystems.join(output, name)) for name in OUTPUTS]
     patterns = [pattern for path in ours for pattern in (path, f"{path}/**")]
-    return sum(len(found.metadata_list) for found in FileSystems.match(patterns))
+    found = [file.path for match in FileSystems.match(patterns) for file in match.metadata_list]
+    # On disks, a folder matches its own name.
+    return sum(not os.path.isdir(path) for path in found)

@@ -55,7 +55,8 @@ def real_path(path: str) -> str:
     if FileSystems.get_scheme(path) is not None:
         return path
     folder, name = os.path.split(path)
-    return os.path.join(_real_folder(folder), name)
+    # A folder is remembered by its full path: the same relative one may be another later.
+    return os.path.join(_real_folder(os.path.join(os.getcwd(), folder)), name)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ from model.networks.basnet import BASNet
 from pipeline.build import build
 from pipeline.images.truth import decode_mask
 from pipeline.job_settings import Job
-from pipeline.stages.journal import start
+from pipeline.storage.journal_files import start
 
 SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
 SIZE, BATCH = 64, 4
@@ -51,33 +51,38 @@ def counters(metrics):
 
 
 def annotate(network):
-    """Masks and truths of the sample by TensorFlow's own reader, one image after the other.
+    """Masks and truths of the sample by TensorFlow's own reader, in plain loops.
 
     Args:
-        network: From pixels, float32 (1, S, S, 3), to a map (1, S, S, 1).
+        network: From pixels, float32 (N, S, S, 3), to maps (N, S, S, 1).
     """
-    expected = {}
+    keys, sizes, pixels, truths = [], [], [], []
     for shard in sorted(SAMPLE.glob("*.tfrecord")):
         for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
             feature = tf.train.Example.FromString(record).features.feature
-            key = feature["image/filename"].bytes_list.value[0].decode()
-            size = tuple(
-                feature[f"image/{side}"].int64_list.value[0] for side in ("width", "height")
-            )
-            image = Image.open(io.BytesIO(feature["image/encoded"].bytes_list.value[0]))
-            turned = image.getexif().get(274) == 6
-            assert (image.size[::-1] if turned else image.size) == size
-            image.draft(None, (2 * SIZE, 2 * SIZE))
-            small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, None, 3.0)
-            if turned:
-                small = small.transpose(Image.Transpose.ROTATE_270)
-            pixels = np.asarray(small, np.float32)[None]
-            probability = np.asarray(network(pixels))[0, :, :, 0]
-            full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)
-            mask = np.rint(np.asarray(full) * 255).astype(np.uint8)
-            truth = feature["image/segmentation/class/encoded"].bytes_list.value
-            expected[key] = (mask, truth[0] if truth else None)
+            keys.append(feature["image/filename"].bytes_list.value[0].decode())
+            sides = (feature[f"image/{side}"].int64_list.value[0] for side in ("width", "height"))
+            sizes.append(tuple(sides))
+            pixels.append(small_pixels(feature["image/encoded"].bytes_list.value[0], sizes[-1]))
+            truths.append([*feature["image/segmentation/class/encoded"].bytes_list.value, None][0])
+    expected = {}
+    maps = np.asarray(network(np.stack(pixels)))[..., 0]
+    for key, size, probability, truth in zip(keys, sizes, maps, truths, strict=True):
+        full = Image.fromarray(probability).resize(size, Image.Resampling.BILINEAR)
+        expected[key] = (np.rint(np.asarray(full) * 255).astype(np.uint8), truth)
     return expected
+
+
+def small_pixels(encoded, size):
+    """The pixels of a photo, float32 (S, S, 3), whose upright size is checked."""
+    image = Image.open(io.BytesIO(encoded))
+    turned = image.getexif().get(274) == 6
+    assert (image.size[::-1] if turned else image.size) == size
+    image.draft(None, (2 * SIZE, 2 * SIZE))
+    small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, None, 3.0)
+    if turned:
+        small = small.transpose(Image.Transpose.ROTATE_270)
+    return np.asarray(small, np.float32)
 
 
 @functools.cache
@@ -229,7 +234,11 @@ def test_one_bad_image_harms_no_other(tmp_path):
     (photos / "empty.png").write_bytes(b"")
     whole = (photos / "good0.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    metrics = run(Job(str(output), (str(photos),), image_size=SIZE, batch_size=BATCH))
+    model = str(tmp_path / "net.keras")
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(1, 1, activation="sigmoid")]
+    keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers]).save(model)
+    sizes = {"image_size": SIZE, "batch_size": BATCH}
+    metrics = run(Job(str(output), (str(photos),), model=model, **sizes))
     assert rows(output).keys() == {f"good{number}.jpg" for number in range(5)}
     failures = [
         json.loads(line)

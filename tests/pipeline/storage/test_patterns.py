@@ -113,3 +113,10 @@ def test_shards_are_told_by_their_names_or_by_the_format():
         assert is_shard(name) and not is_shard(name, "images")
     for name in ("a.jpg", "tfrecord", "a.tfrecord.jpg", "a.tfrecord-1"):
         assert not is_shard(name) and is_shard(name, "tfrecord")
+
+
+def test_a_relative_path_is_meant_from_the_current_folder_each_time(tmp_path, monkeypatch):
+    for folder in ("one", "two"):
+        (tmp_path / folder / "in").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / folder)
+        assert real_path("in/a.jpg") == f"{os.path.realpath(tmp_path)}/{folder}/in/a.jpg"
