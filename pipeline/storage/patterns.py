@@ -55,8 +55,9 @@ def real_path(path: str) -> str:
     if FileSystems.get_scheme(path) is not None:
         return path
     folder, name = os.path.split(path)
-    # A folder is remembered by its full path: the same relative one may be another later.
-    return os.path.join(_real_folder(os.path.join(os.getcwd(), folder)), name)
+    if not os.path.isabs(folder):  # Remembered by its full path: it may be another one later.
+        folder = os.path.join(os.getcwd(), folder)
+    return os.path.join(_real_folder(folder), name)
 
 
 @functools.lru_cache(maxsize=1024)
