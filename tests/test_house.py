@@ -1,6 +1,7 @@
 """The layout of the project: imports, lengths of files and functions, contents of packages."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -201,3 +202,17 @@ def test_wheel_and_sdist_hold_every_module_and_every_data_file(distributions):
     assert "model/weights/basnet_mini.weights.h5" in wanted
     for names in distributions:
         assert wanted - names == set()
+
+
+def test_the_documents_name_tests_that_exist():
+    wrong = []
+    for document in (ROOT / "docs").glob("*.md"):
+        path = None
+        for name in re.findall(r"[\w/]+\.py|\btest_\w+", document.read_text()):
+            if name.endswith(".py"):
+                path = ROOT / "tests" / name
+                if not path.is_file():
+                    wrong.append(f"{document.name}: {name}")
+            elif path.is_file() and f"def {name}(" not in path.read_text():
+                wrong.append(f"{document.name}: {path.name}: {name}")
+    assert wrong == []

@@ -56,35 +56,43 @@ class LevelCounts:
 
     @cached_property
     def adaptive_threshold(self) -> int:
-        """The first level at or above twice the map's mean, at most 255 (Achanta, CVPR 2009)."""
+        """The first level at or above twice the map's mean, at most 255 (Achanta, CVPR 2009).
+
+        Of an empty truth it is at least 1, so that the mask of an empty map is empty.
+        """
         total = int((self.foreground + self.background) @ LEVELS)
-        return -(-min(2 * total, 255 * self.size) // self.size)
+        level = -(-min(2 * total, 255 * self.size) // self.size)
+        return level if self.positives else max(level, 1)
 
     def mae(self) -> float:
         """Mean absolute error of the probabilities, in [0, 1]."""
         error = int(self.foreground @ (255 - LEVELS)) + int(self.background @ LEVELS)
         return error / (255 * self.size)
 
-    def iou(self) -> float | None:
-        """Intersection over union of mask and truth; None if both are empty."""
+    def iou(self) -> float:
+        """Intersection over union of mask and truth; 1 if both are empty."""
         intersection, area = self._mask()
         union = area + self.positives - intersection
-        return intersection / union if union else None
+        return intersection / union if union else 1.0
 
-    def dice(self) -> float | None:
-        """Dice coefficient of mask and truth; None if both are empty."""
+    def dice(self) -> float:
+        """Dice coefficient of mask and truth; 1 if both are empty."""
         intersection, area = self._mask()
         both = area + self.positives
-        return 2 * intersection / both if both else None
+        return 2 * intersection / both if both else 1.0
 
     def f_curve(self) -> np.ndarray:
         """F-measure of the mask at each threshold (Achanta et al., CVPR 2009), float64 (256,).
 
         (1 + b) P R / (b P + R) with b = 0.3, precision P = hits / predicted and recall
-        R = hits / positives, written in counts; 0 without a hit.
+        R = hits / positives, written in counts; 0 without a hit. Of an empty truth it is 1 where
+        the mask is empty, too, and else 0.
         """
+        if self.positives == 0:
+            return (self.predicted == 0).astype(np.float64)
         weighted = F_BETA_SQUARED * self.positives + self.predicted
-        return (1 + F_BETA_SQUARED) * self.hits / np.maximum(weighted, F_BETA_SQUARED)
+        # Rounding may pass 1.
+        return np.minimum((1 + F_BETA_SQUARED) * self.hits / weighted, 1.0)
 
     def e_curve(self) -> np.ndarray:
         """Enhanced-alignment measure at each threshold (Fan et al., IJCAI 2018), float64 (256,).
@@ -92,7 +100,7 @@ class LevelCounts:
         With both masks binary the alignment takes one value in each of the four cells of their
         confusion matrix, so the sum over pixels is a sum over cells. For an empty or full truth it
         is the share of pixels that agree with the truth. The sum is divided by N - 1 as published,
-        for an image of one pixel by 1.
+        for an image of one pixel by 1, so that it may pass 1 by 1 / (N - 1).
         """
         hits, predicted, positives, size = self.hits, self.predicted, self.positives, self.size
         if positives == 0:

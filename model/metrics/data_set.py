@@ -125,7 +125,7 @@ class DatasetStatistics:
                 **{key: means[key] for key in METRIC_MEANS},
                 "max_f": _ratio(max(self.f_curve), self.curves),
                 "mean_f": _ratio(sum(self.f_curve), self.curves * _THRESHOLDS),
-                "max_e": _ratio(max(self.e_curve), self.curves),
+                "max_e": _at_most_one(_ratio(max(self.e_curve), self.curves)),
                 "mean_e": _ratio(sum(self.e_curve), self.curves * _THRESHOLDS),
                 "images": self.with_truth,
             }
@@ -146,6 +146,11 @@ def _fixed_point(curve: np.ndarray | None) -> tuple[int, ...]:
         return (0,) * _THRESHOLDS
     # Python integers, since 64 bits would overflow after eight million images.
     return tuple(np.rint(np.asarray(curve) * _ONE).astype(np.int64).tolist())
+
+
+def _at_most_one(value: float | None) -> float | None:
+    """The E-measure, which is divided by N - 1, may pass 1."""
+    return value if value is None else min(value, 1.0)
 
 
 def _ratio(total: int, count: int) -> float | None:

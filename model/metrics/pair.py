@@ -2,9 +2,13 @@
 
 Throughout, ``prediction`` is uint8 of shape (H, W), probability x 255, used as it is and never
 stretched to its own minimum and maximum; ``truth`` is bool of shape (H, W). A binary mask is
-``prediction >= 128``, that is a probability of at least 0.5. Metrics lie in [0, 1] (the E-measure,
-which divides by N - 1, may pass 1 by 1 / (N - 1)); higher is better except for ``mae``. ``None``
-stands for a value that is not defined.
+``prediction >= 128``, that is a probability of at least 0.5. Metrics lie in [0, 1]; higher is
+better except for ``mae``.
+
+Of an empty truth, every measure of overlap (F, IoU, Dice, boundaries) is 1 if the mask is empty,
+too, and else 0: a photo without an object counts for as much as any other. The published code gives
+F-measures of 0 for both, and leaves IoU undefined. MAE, S-measure and E-measure are as published,
+but that an E-measure of more than 1 (it is divided by N - 1) is 1.
 
 ``counts`` has the metrics that depend only on how many pixels have which level, ``spatial`` those
 that depend on where the pixels are.
@@ -104,9 +108,9 @@ def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
         "f_adaptive": float(f_curve[adaptive]),
         "f_mean": float(f_curve.mean()),
         "f_max": float(f_curve.max()),
-        "e_adaptive": float(e_curve[adaptive]),
-        "e_mean": float(e_curve.mean()),
-        "e_max": float(e_curve.max()),
+        "e_adaptive": min(float(e_curve[adaptive]), 1.0),
+        "e_mean": min(float(e_curve.mean()), 1.0),
+        "e_max": min(float(e_curve.max()), 1.0),
         "iou": counts.iou(),
         "dice": counts.dice(),
         "boundary_iou": boundary_iou(mask, truth),

@@ -48,11 +48,11 @@ def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
         truth: bool (H, W).
 
     Returns:
-        The measure; 0 for an empty truth, as in the authors' code.
+        The measure. For an empty truth it is 1 if the map is 0 everywhere, and else 0.
     """
     positives = _count(truth)
     if positives == 0:
-        return 0.0
+        return float(not prediction.any())
     outside_error = int((prediction * ~truth).sum()) / 255
 
     # The distance transform takes most of the time. Crop to the pixels that need it: those with an
@@ -83,7 +83,7 @@ def weighted_f(prediction: np.ndarray, truth: np.ndarray) -> float:
     return float(2 * recall * precision / (recall + precision + _EPSILON))
 
 
-def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float | None:
+def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Boundary IoU (Cheng et al., CVPR 2021): the IoU of the masks' inner boundaries.
 
     The boundary is what an erosion by 2 % of the image diagonal, at least one pixel, removes.
@@ -93,15 +93,15 @@ def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float | None:
         truth: bool (H, W).
 
     Returns:
-        The IoU; None if both masks are empty.
+        The IoU; 1 if both masks are empty.
     """
     width = max(1, round(BOUNDARY_WIDTH * math.hypot(*truth.shape)))
     predicted, actual = (mask & ~erode(mask, width) for mask in (prediction, truth))
     union = _count(predicted | actual)
-    return _count(predicted & actual) / union if union else None
+    return _count(predicted & actual) / union if union else 1.0
 
 
-def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float | None:
+def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Relaxed boundary F-measure, beta^2 = 0.3, as Qin et al. report it for BASNet (CVPR 2019).
 
     Boundaries are one pixel wide; a pixel is right if it is within 3 pixels of the other boundary.
@@ -111,14 +111,12 @@ def relaxed_boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float | Non
         truth: bool (H, W).
 
     Returns:
-        The measure; None if the truth has no boundary, 0 if only the prediction has none.
+        The measure; 1 if both masks are empty, 0 if one of them is.
     """
     predicted, actual = (mask & ~erode(mask, 1) for mask in (prediction, truth))
     predicted_size, actual_size = _count(predicted), _count(actual)
-    if actual_size == 0:
-        return None
-    if predicted_size == 0:
-        return 0.0
+    if actual_size == 0 or predicted_size == 0:
+        return float(actual_size == predicted_size)
     precision = _count(predicted & dilate(actual, RELAXED_RADIUS)) / predicted_size
     recall = _count(actual & dilate(predicted, RELAXED_RADIUS)) / actual_size
     weighted = RELAXED_BETA_SQUARED * precision + recall

@@ -35,7 +35,7 @@ def test_boundary_width_is_two_percent_of_the_diagonal():
     assert boundary_iou(prediction, truth) == 1.0
     prediction[22, 40] = False
     assert boundary_iou(prediction, truth) < 1.0
-    assert boundary_iou(np.zeros_like(truth), np.zeros_like(truth)) is None
+    assert boundary_iou(np.zeros_like(truth), np.zeros_like(truth)) == 1.0
 
 
 def test_disk_reaches_exactly_its_radius():
@@ -60,7 +60,8 @@ def test_relaxed_boundary_f_equals_pairwise_distances(seed):
 
 def test_relaxed_boundary_f_without_boundaries():
     some, none = np.eye(3, dtype=bool), np.zeros((3, 3), bool)
-    assert relaxed_boundary_f(some, none) is None
+    assert relaxed_boundary_f(some, none) == 0.0
+    assert relaxed_boundary_f(none, none) == 1.0
     assert relaxed_boundary_f(none, some) == 0.0
 
 
