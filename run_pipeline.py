@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.command.flags import help_text
+from pipeline.command.interrupts import end_at_interrupt
 from pipeline.command.logs import without_import_notices
 
 
@@ -13,11 +14,12 @@ def main(argv: Sequence[str]) -> int:
         print(help_text(), end="")
         return 0
 
+    last_words = end_at_interrupt("nothing was done yet")
     # Imported here because importing Beam takes ten times as long as all of --help.
     with without_import_notices():
         from pipeline.command.run import annotate
 
-    return annotate(argv)
+    return annotate(argv, last_words)
 
 
 if __name__ == "__main__":

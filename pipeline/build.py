@@ -31,14 +31,16 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     if job.masks is None:
         # While the network works on a batch, the next is decoded and the last is written.
         window = 2 * job.batch_size
-        decoded = images | "Decode" >> DecodeImages(job.image_size, window, job.processes)
+        decoded = images | "Decode" >> DecodeImages(
+            job.image_size, window, job.processes, job.max_pixels
+        )
         segmented = decoded.results | "Segment" >> SegmentImages(network_of(job), job.batch_size)
         scored = segmented.results | "WriteAndScore" >> WriteAndScore(
-            job.output, job.threshold, window, job.processes
+            job.output, job.threshold, window, job.processes, job.max_pixels
         )
         failures += [decoded.failures, segmented.failures, scored.failures]
     else:
-        scored = images | "Score" >> ScoreMasks(job.processes)
+        scored = images | "Score" >> ScoreMasks(job.processes, job.max_pixels)
         failures.append(scored.failures)
 
     journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
@@ -47,7 +49,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
     rows | "WriteRows" >> WriteLines(job.output, METRICS)
     failed | "WriteFailures" >> WriteLines(job.output, FAILURES)
-    (rows, failed) | "WriteSummary" >> WriteSummary(job.output)
+    (rows, failed, read.notes) | "WriteSummary" >> WriteSummary(job.output)
 
 
 def _read_images(job: Job) -> ReadImages:

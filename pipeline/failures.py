@@ -48,7 +48,7 @@ class Failure:
 
     Attributes:
         key: The image's key, or the file's path where the image has no key yet.
-        stage: ``"read"``, ``"decode"``, ``"segment"``, ``"write"`` or ``"score"``.
+        stage: ``"index"``, ``"read"``, ``"decode"``, ``"segment"``, ``"write"`` or ``"score"``.
         reason: A short code to count by: that of a ``BadImage``, else the exception's class.
         message: One line for people, at most ``MESSAGE_LENGTH`` characters.
     """

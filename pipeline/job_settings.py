@@ -26,6 +26,7 @@ class Job:
             ``"auto"``, which each worker decides.
         threshold: Makes binary masks; None for probabilities.
         read_timeout: Seconds that a read may take before it is a failure.
+        max_megapixels: Images of more are refused.
         resume: Whether what an earlier run has finished is kept.
         processes: Worker processes that share the cores of a machine; 0 for one on each core.
     """
@@ -43,5 +44,11 @@ class Job:
     precision: str = "float32"
     threshold: float | None = None
     read_timeout: float = 60.0
+    max_megapixels: float = 200.0
     resume: bool = False
     processes: int = 1
+
+    @property
+    def max_pixels(self) -> int:
+        """Most pixels of an image."""
+        return round(self.max_megapixels * 1e6)

@@ -36,6 +36,19 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something about the input that is no failure, but must be said at the end.
+
+    Attributes:
+        kind: What is said after the number of cases, such as ``"images have no ground truth"``.
+        example: The path of one case.
+    """
+
+    kind: str
+    example: str
+
+
+@dataclass(frozen=True)
 class Truth:
     """The ground truth of an image, as it is stored.
 
@@ -59,12 +72,14 @@ class Item:
             masks are scored: the path of that mask.
         content: Digest of key, image and ground truth, see ``content_of``.
         truth: The ground truth, or None.
+        guess: What was guessed when the image was decoded, in words; empty as a rule.
     """
 
     key: str
     mask: str
     content: str = ""
     truth: Truth | None = None
+    guess: str = ""
 
     def without_truth(self) -> Item:
         """The same item for a row: rows are grouped, and must not carry images."""

@@ -30,6 +30,7 @@ def _add_data_flags(add) -> None:
     add(
         "--input",
         nargs="+",
+        action="extend",
         metavar="PATTERN",
         help="images or TFRecord shards: files, folders or globs on any Beam filesystem "
         "(default: the bundled sample)",
@@ -59,11 +60,24 @@ def _add_data_flags(add) -> None:
         help="a read that takes longer is a failure of its image (default: %(default)g)",
     )
     add(
+        "--max_megapixels",
+        type=float,
+        default=Job.max_megapixels,
+        metavar="M",
+        help="larger images are failures; memory grows with it (default: %(default)g)",
+    )
+    add(
         "--max_failure_rate",
         type=float,
         default=0.1,
         metavar="R",
         help="exit with status 3 if a larger share of the images failed (default: %(default)g)",
+    )
+
+    add(
+        "--allow_lost_shards",
+        action="store_true",
+        help="do not exit with status 3 because a shard could not be read to its end",
     )
 
 

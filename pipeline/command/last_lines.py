@@ -9,23 +9,28 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.job_settings import Job
 from pipeline.output_layout import SUMMARY
+from pipeline.storage.shards import INDEX
 
 
-def report(job: Job, seconds: float, kept: int) -> float:
-    """Prints how a job ended.
+def read_summary(job: Job) -> dict:
+    """The summary that a job has written."""
+    with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
+        return json.load(file)
+
+
+def report(job: Job, summary: dict, seconds: float, kept: int) -> None:
+    """Prints how a job ended: one line on standard output, and before it what there is to say.
 
     Args:
         job: The job, which is done.
+        summary: What ``read_summary`` says of it.
         seconds: What this run took.
         kept: Images that an earlier run has finished.
-
-    Returns:
-        The share of the images that failed, in [0, 1].
     """
-    with FileSystems.open(FileSystems.join(job.output, SUMMARY)) as file:
-        summary = json.load(file)
     for reason, count in summary["failures"].items():
         print(f"{count} failed: {reason}", file=sys.stderr)
+    for kind, note in summary["notes"].items():
+        print(f"{note['count']} {kind}, such as {note['example']}", file=sys.stderr)
     bad_truths = summary["bad_truths"]
     if bad_truths:
         print(
@@ -35,9 +40,16 @@ def report(job: Job, seconds: float, kept: int) -> float:
     elif job.truth is not None and not summary["with_truth"]:
         print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
     images, failed = summary["images"], summary["failed"]
+    lost = summary["lost_shards"]
+    if lost:
+        print(
+            f"{lost} shards are lost, in part or whole, with all images in them; failures/ says "
+            f"where, at stage {INDEX!r}",
+            file=sys.stderr,
+        )
     earlier = f" ({kept} of an earlier run)" if kept else ""
     print(
-        f"{images} images{earlier}, {failed} failures, {seconds:.1f} s, "
+        f"{images} images{earlier}, {failed} failures{f', {lost} shards lost' if lost else ''}, "
+        f"{seconds:.1f} s, "
         f"{(images - kept) / seconds:.1f} images/s, output in {job.output}"
     )
-    return failed / images if images else 0.0

@@ -11,9 +11,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.command.options import UsageError
 from pipeline.job_settings import Job
-from pipeline.output_layout import JOURNAL, MASKS, OUTPUTS, RESULTS, TEMPORARY
+from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, MASKS, OUTPUTS, RESULTS, TEMPORARY
 from pipeline.storage.files import absolute, delete, literal, write_file
-from pipeline.storage.journal_files import HEAD, read_head
+from pipeline.storage.journal_files import read_head
 
 
 def check_output(job: Job, overwrite: bool) -> None:
@@ -102,7 +102,7 @@ def _is_taken(output: str) -> bool:
 
 def _foreign(output: str) -> str | None:
     """What there is under the names that a job writes, although no job has begun a journal."""
-    if FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
+    if FileSystems.exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
         return None
     for name in (MASKS, *RESULTS):
         path = literal(FileSystems.join(output, name))

@@ -9,10 +9,18 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS
+from pipeline.stages.list_files import notes_of
+from pipeline.stages.pair import pair_name
 from pipeline.storage.files import literal
 from pipeline.storage.journal_files import changes, journal_files, read_rows
-from pipeline.storage.mask_names import claims, own_names, stem
-from pipeline.storage.patterns import find_files, is_shard, real_path
+from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.patterns import (
+    Listing,
+    find_files,
+    is_shard,
+    list_pattern,
+    real_path,
+)
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -28,16 +36,16 @@ def describe(job: Job, overwrite: bool) -> str:
 
 
 def _inputs(job: Job) -> list[str]:
-    found = sorted(file for p in job.inputs for file in find_files(p, job.input_format))
+    listings = [list_pattern(pattern, job.input_format) for pattern in job.inputs]
+    found = sorted(file for listing in listings for file in listing.files)
     # A file that several patterns match counts once, under the first folder, as in the job.
     files = dict({real_path(file[0]): file for file in reversed(found)}.values())
     images = [path for path in files if not is_shard(path, job.input_format)]
     keys = [path[len(files[path]) :] for path in images]
     lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
     if job.truth is not None:
-        truths = {stem(path[len(folder) :]) for path, folder in find_files(job.truth, "images")}
-        matched = sum(stem(key) in truths for key in keys)
-        lines.append(f"truth    {len(truths)} masks, for {matched} of the image files")
+        lines += _truth_lines(job.truth, keys)
+    lines += _note_lines(listings)
     counts = Counter(claim for key in keys for claim in claims(key))
     taken = {claim for claim, count in counts.items() if count > 1}
     shared = sum(own_names(key, taken, "") != own_names(key, (), "") for key in keys)
@@ -48,12 +56,43 @@ def _inputs(job: Job) -> list[str]:
     return lines
 
 
-def _scored(job: Job) -> list[str]:
-    masks = {stem(path[len(folder) :]) for path, folder in find_files(job.masks, "images")}
-    truths = {stem(path[len(folder) :]) for path, folder in find_files(job.truth, "images")}
+def _truth_lines(pattern: str, keys: list[str]) -> list[str]:
+    """What of photos and truths has a partner, and what has none."""
+    truths = _names(pattern)
+    alone = [key for key in keys if pair_name(key) not in truths]
+    unused = truths.keys() - {pair_name(key) for key in keys}
+    lines = [f"truth    {len(truths)} masks, for {len(keys) - len(alone)} of the image files"]
+    if unused:
+        lines.append(f"unused   {len(unused)} masks, such as {truths[min(unused)]}")
+    if alone:
+        lines.append(f"missing  {len(alone)} image files have no truth, such as {min(alone)}")
+    return lines
+
+
+def _note_lines(listings: list[Listing]) -> list[str]:
+    """What is passed over, by kind."""
+    notes = {
+        (note.kind, real_path(note.example)): note.example
+        for listing in listings
+        for note in notes_of(listing)
+    }
+    counts = Counter(kind for kind, _ in notes)
+    examples = {kind: min(p for (k, _), p in notes.items() if k == kind) for kind in counts}
     return [
-        f"masks    {len(masks)}, of which {len(masks & truths)} have a ground truth; no network"
+        f"ignored  {count} {kind}, such as {examples[kind]}"
+        for kind, count in sorted(counts.items())
     ]
+
+
+def _scored(job: Job) -> list[str]:
+    masks, truths = _names(job.masks), _names(job.truth)
+    both = masks.keys() & truths.keys()
+    return [f"masks    {len(masks)}, of which {len(both)} have a ground truth; no network"]
+
+
+def _names(pattern: str) -> dict[str, str]:
+    """The names by which files are joined, and their paths."""
+    return {pair_name(path[len(folder) :]): path for path, folder in find_files(pattern, "images")}
 
 
 def _network(job: Job) -> str:

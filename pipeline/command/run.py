@@ -13,7 +13,8 @@ from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.command.dead_workers import watch_workers
-from pipeline.command.last_lines import report
+from pipeline.command.interrupts import LastWords
+from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
 from pipeline.command.options import AnnotateOptions, UsageError, parse
 from pipeline.command.plan import describe
@@ -23,11 +24,16 @@ from pipeline.output_layout import OUTPUTS, RESULTS, TEMPORARY
 from pipeline.storage.files import clear, lost_output
 from pipeline.storage.journal_files import changes, start
 
-DONE, BROKEN, USAGE, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, BROKEN, USAGE, TOO_MANY_FAILURES = 0, 1, 2, 3
 
 
-def annotate(argv: Sequence[str]) -> int:
-    """Runs the command of these flags and returns its exit status; see the README."""
+def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
+    """Runs the command of these flags and returns its exit status; see the README.
+
+    Args:
+        argv: The flags.
+        last_words: Where to say what becomes of the work if the command is interrupted.
+    """
     set_up_logging()
     try:
         options = parse(argv)
@@ -38,19 +44,21 @@ def annotate(argv: Sequence[str]) -> int:
     if options.plan:
         print(describe(job, options.overwrite))
         return DONE
+    if last_words is not None:
+        last_words.text = _how_to_go_on(options)
     started = time.monotonic()
     try:
         kept = run(job, options)
-    except KeyboardInterrupt:
-        print(f"run_pipeline.py: interrupted; {_how_to_go_on(options)}", file=sys.stderr)
-        return INTERRUPTED
     except Exception as error:
         if not isinstance(error, JobEnded) and lost_output(error) is None:
             traceback.print_exc()
         print(f"run_pipeline.py: {_reason(error)}; {_how_to_go_on(options)}", file=sys.stderr)
         return BROKEN
-    failed_share = report(job, time.monotonic() - started, kept)
-    return TOO_MANY_FAILURES if failed_share > options.max_failure_rate else DONE
+    summary = read_summary(job)
+    report(job, summary, time.monotonic() - started, kept)
+    too_many = summary["failed"] > options.max_failure_rate * summary["images"]
+    lost = summary["lost_shards"] and not options.allow_lost_shards
+    return TOO_MANY_FAILURES if too_many or lost else DONE
 
 
 class JobEnded(Exception):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_apart, check_output, check_writable
 from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
-from pipeline.storage.patterns import find_files
+from pipeline.storage.patterns import list_pattern, suffix_of
 
 SAMPLE = str(Path(__file__).parents[1] / "sample")
 # Flags refused together with --masks. A value other than the default means that the user gave it.
@@ -75,21 +77,31 @@ def _check_values(options: AnnotateOptions) -> None:
         raise UsageError(f"--threshold must be in (0, 1]; got {options.threshold}")
     if not options.read_timeout > 0:
         raise UsageError(f"--read_timeout must be above 0; got {options.read_timeout}")
+    if not 0 < options.max_megapixels < math.inf:
+        raise UsageError(f"--max_megapixels must be above 0; got {options.max_megapixels}")
     if not 0 <= options.max_failure_rate <= 1:
         raise UsageError(f"--max_failure_rate must be in [0, 1]; got {options.max_failure_rate}")
 
 
 def _job(options: AnnotateOptions) -> Job:
+    inputs = () if options.masks is not None else options.input or [SAMPLE]
+    named = {name: getattr(options, name) for name in ANNOTATION_FLAGS}
     return Job(
-        output=options.output,
-        inputs=() if options.masks is not None else tuple(options.input or [SAMPLE]),
-        truth=options.truth,
-        masks=options.masks,
+        output=_at_home(options.output),
+        inputs=tuple(_at_home(pattern) for pattern in inputs),
+        truth=_at_home(options.truth),
+        masks=_at_home(options.masks),
         read_timeout=options.read_timeout,
+        max_megapixels=options.max_megapixels,
         resume=options.resume,
         processes=_processes(options),
-        **{name: getattr(options, name) for name in ANNOTATION_FLAGS},
+        **(named | {"model": _at_home(options.model)}),
     )
+
+
+def _at_home(path: str | None) -> str | None:
+    """A path with the user's home for ``~``: shells do not expand it behind a ``=``."""
+    return os.path.expanduser(path) if path is not None and path.startswith("~") else path
 
 
 def _processes(options: AnnotateOptions) -> int:
@@ -160,12 +172,18 @@ def _check_inputs(job: Job, overwrite: bool) -> None:
 
 def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     try:
-        found = [path for path, _ in find_files(pattern, input_format)]
+        listing = list_pattern(pattern, input_format)
     except Exception as error:
         raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
-    if not found:
+    if not listing.files and listing.passed_over:
+        names = ", ".join(sorted({suffix_of(path) for path in listing.passed_over}))
+        raise UsageError(
+            f"{flag} {pattern!r} holds {len(listing.passed_over)} files, but none named like an "
+            f"image or a shard ({names}); a glob, such as {pattern.rstrip('/')}/*, takes them all"
+        )
+    if not listing.files:
         raise UsageError(f"{flag} {pattern!r} matches no file")
-    return found
+    return [path for path, _ in listing.files]
 
 
 def _check_remote(job: Job) -> None:

@@ -27,7 +27,8 @@ def full_size_mask(
         threshold: Foreground is what reaches it; None keeps probabilities.
 
     Returns:
-        uint8 (height, width): probability x 255, or 0 and 255.
+        uint8 (height, width): probability x 255, or 0 and 255. A map that nowhere rounds to more
+        than level 1 is empty.
     """
     width, height = size
     side, rows = len(probability), max(1, BAND // width)
@@ -45,6 +46,9 @@ def full_size_mask(
         else:  # Interpolation leaves [0, 1] by less than what rounding takes away.
             levels = full * np.float32(255)
             band[:] = np.rint(levels, out=levels)
+    if threshold is None and mask.max() == 1:
+        # Read again, levels of 0 and 1 would be taken for a mask of zeros and ones.
+        mask[:] = 0
     return mask
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import struct
 import warnings
 from collections.abc import Iterator
 
@@ -17,37 +16,28 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
+from pipeline.images.lean_files import MAX_EXIF, lean
+from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
+from pipeline.images.refusals import bad_image, damaged, kind_of, unidentified
 
 MAX_PIXELS = 200_000_000
-# Peak memory of decoding in bytes, the file itself apart.
+# Peak memory of decoding in bytes, the file itself apart. It grows with a larger limit of pixels.
 MAX_MEMORY = 1_610_612_736
 # Measured peaks. WebP holds three more copies, TIFF a strip as large as the image and a turned
 # copy. JPEG depends on the image.
 BYTES_A_PIXEL = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 12, "WEBP": 16}
 # Encoders write about 10. A scan of 95 bytes costs a pass over the whole picture.
 MAX_JPEG_SCANS = 100
-# Enough for a strip for each row, for tiles of 32 x 32 pixels, and for a palette of 16 bits.
-MAX_TIFF_NUMBERS = 1 << 18
 # Pillow decodes runs in Python, and a run of four bytes can skip 255 rows.
 MAX_RUN_LENGTH_PIXELS = 1 << 24
 MAX_RUN_LENGTH_WIDTH = 1 << 16
-# The standard allows 64 KiB, which PNG files may hold as hexadecimal text.
-MAX_EXIF = 140_000
 # Reading a comment takes time that grows with the square of its length.
 MAX_GIF_HEAD = 1 << 20
 MAX_READS = 1 << 20
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
-
 # Start of a segment. Within a scan, FF is followed by 0 or by a marker without a segment.
 _MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])", re.DOTALL)
-
-_EXIF = re.compile(rb"(\xff\xe1..Exif)\0\0", re.DOTALL)
-_MPF = re.compile(rb"(\xff\xe2..MPF)\0", re.DOTALL)
-# Bytes, text and untyped data. Pillow makes Python numbers of all other types.
-_TIFF_BYTES = (1, 2, 7)
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,15 +49,13 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Pillow allocates a GIF while it opens it. It warns above this limit, and raises at twice as much.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 # Pillow warns of broken metadata in ever new words, and Python would keep every one of them.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @contextlib.contextmanager
 def opened(
-    data: bytes, least_side: int | None = None
+    data: bytes, least_side: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Iterator[tuple[Image.Image, tuple[int, int], Image.Transpose | None]]:
     """Decodes the first frame. A process holds one large image at a time.
 
@@ -75,6 +63,7 @@ def opened(
         data: An encoded image of one of ``FORMATS``.
         least_side: A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as neither side
             falls below this many pixels; None for all of its pixels.
+        max_pixels: Most pixels of an image.
 
     Yields:
         The image as it is stored, (width, height) of the upright image at its full size, and how
@@ -86,49 +75,45 @@ def opened(
     """
     if not data:
         raise BadImage("empty", "no bytes")
-    with bad_image():
-        image, size, scaled = _open(data, least_side)
+    image, size, scaled = _open(data, least_side, max_pixels)
+    kind = image.format
     with room_for(image.width * image.height):
-        with bad_image():
+        with bad_image(kind), libtiff_errors() as errors:
             image.load()
+        if errors:
+            raise damaged(kind, errors[0])
         if not scaled:
             size = image.size  # TIFF is upright only now.
         orientation = _orientation(image)
         yield image, size[::-1] if orientation >= 5 else size, TURNS.get(orientation)
 
 
-@contextlib.contextmanager
-def bad_image() -> Iterator[None]:
-    """Turns every error of Pillow's decoders into a ``BadImage``."""
-    try:
-        yield
-    except BadImage:
-        raise
-    except UnidentifiedImageError:
-        raise BadImage("not_an_image", f"not a {', '.join(FORMATS)} image") from None
-    except Image.DecompressionBombError as error:
-        raise BadImage("too_large", str(error)) from error
-    except Exception as error:
-        raise BadImage("broken", f"{type(error).__name__}: {error}") from error
-
-
-def _open(data: bytes, least_side: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
+def _open(
+    data: bytes, least_side: int | None, max_pixels: int
+) -> tuple[Image.Image, tuple[int, int], bool]:
     """The image, not yet decoded; its full size; whether it will be decoded at reduced scale."""
-    if data.startswith(b"\xff\xd8"):
-        data = _plain_jpeg(data)
-    if data.startswith(_PNG) and b"acTL" in data:
-        data = _still_png(data)
-    if data.startswith((b"II", b"MM")):
-        _check_numbers(data)
+    data = lean(data)
+    # Pillow allocates a GIF while it opens it. It warns above this, and raises at twice as much.
+    Image.MAX_IMAGE_PIXELS = max_pixels // 2
     file = _Bounded(data)
-    image = Image.open(file, formats=FORMATS)
+    try:
+        with bad_image(kind_of(data)):
+            image = Image.open(file, formats=FORMATS)
+    except BadImage as error:
+        cause = error.__cause__
+        if isinstance(cause, UnidentifiedImageError):
+            raise unidentified(data) from None
+        if isinstance(cause, Image.DecompressionBombError):
+            raise _too_large("the image", max_pixels) from None
+        raise
     file.bytes_left = _bytes_to_read(data)
     if image.format == "TIFF":
         # Keeps Pillow from making Python numbers of all that the EXIF directories hold.
         image.is_animated = True
     size = image.size
-    scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
-    _check_cost(image, size, data)
+    with bad_image(image.format):
+        scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
+    _check_cost(image, size, data, max_pixels)
     return image, size, scaled
 
 
@@ -154,23 +139,30 @@ def _bytes_to_read(data: bytes) -> int:
     return 3 * len(data) + (1 << 20)
 
 
-def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes) -> None:
+def _too_large(what: str, max_pixels: int) -> BadImage:
+    return BadImage(
+        "too_large",
+        f"{what} has more than {max_pixels / 1e6:g} megapixels; --max_megapixels raises the limit",
+    )
+
+
+def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes, max_pixels: int) -> None:
     """Refuses what would take too much memory or time. ``size`` is the full size."""
     pixels, decoded = size[0] * size[1], image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise BadImage(
-            "too_large", f"{size[0]} x {size[1]} pixels; at most {MAX_PIXELS} are decoded"
-        )
+    if pixels > max_pixels:
+        raise _too_large(f"the {image.format} of {size[0]} x {size[1]} pixels", max_pixels)
     if image.format in BYTES_A_PIXEL:
         memory = BYTES_A_PIXEL[image.format] * decoded
     else:
         # JPEG and MPO: a progressive image is held as coefficients of 16 bits at its full size.
         memory = 4 * decoded + 2 * len(image.getbands()) * pixels
-    if memory > MAX_MEMORY:
+    limit = MAX_MEMORY * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
+    if memory > limit:
         raise BadImage(
             "too_large",
-            f"{image.format} of {size[0]} x {size[1]} pixels takes {memory} bytes to decode; "
-            f"at most {MAX_MEMORY} are used",
+            f"{image.format} of {size[0]} x {size[1]} pixels takes {memory / 2**30:.1f} GiB to "
+            f"decode, of at most {limit / 2**30:.1f}; --max_megapixels above "
+            f"{MAX_PIXELS / 1e6:g} raises the limit",
         )
     if image.format in ("JPEG", "MPO") and _scans(data) > MAX_JPEG_SCANS:
         raise BadImage("bomb", f"a JPEG of more than {MAX_JPEG_SCANS} scans")
@@ -194,55 +186,6 @@ def _scans(jpeg: bytes) -> int:
         # The segment's length counts its own two bytes.
         position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
     return scans
-
-
-def _plain_jpeg(jpeg: bytes) -> bytes:
-    """Hides EXIF blocks after the first, and the index of further images, from Pillow.
-
-    Pillow would read them in full. Their tags may share bytes, so that kilobytes become gigabytes.
-    The patterns never occur within a scan.
-    """
-    jpeg = _MPF.sub(b"\\1\x01", jpeg)
-    first = _EXIF.search(jpeg)
-    if first is None or _EXIF.search(jpeg, first.end()) is None:
-        return jpeg
-    return jpeg[: first.end()] + _EXIF.sub(b"\\1\x01\x01", jpeg[first.end() :])
-
-
-def _still_png(png: bytes) -> bytes:
-    """Leaves out the animation: Pillow allocates its frames before their size is checked."""
-    kept, start, position = [], 0, len(_PNG)
-    for _ in range(MAX_READS // 2):  # Pillow reads each chunk at least twice.
-        end = position + 12 + int.from_bytes(png[position : position + 4], "big")
-        if png[position + 4 : position + 8] in _ANIMATION:
-            kept.append(png[start:position])
-            start = end
-        position = end
-        if position >= len(png):
-            break
-    return b"".join([*kept, png[start:]])
-
-
-def _check_numbers(tiff: bytes) -> None:
-    """Refuses a TIFF with more strips, tiles or other numbers in a tag than any image has."""
-    order = "<" if tiff.startswith(b"II") else ">"
-    wide = tiff[2:3] == b"+"  # BigTIFF. Pillow reads no big-endian one.
-    offset, number, entry = ("8xQ", "Q", "HHQ8x") if wide else ("4xI", "H", "HHI4x")
-    try:
-        (start,) = struct.unpack_from(order + offset, tiff)
-        (tags,) = struct.unpack_from(order + number, tiff, start)
-    except struct.error:
-        return  # Pillow will say what is wrong with it.
-    start += struct.calcsize(number)
-    size = struct.calcsize("<" + entry)
-    end = start + min(tags, (len(tiff) - start) // size) * size
-    for tag, kind, count in struct.iter_unpack(order + entry, tiff[start:end]):
-        strips = tag in (ExifTags.Base.StripOffsets, ExifTags.Base.TileOffsets)
-        if count > MAX_TIFF_NUMBERS and (strips or kind not in _TIFF_BYTES):
-            raise BadImage(
-                "bomb",
-                f"a TIFF of {count} numbers in tag {tag}; at most {MAX_TIFF_NUMBERS} are read",
-            )
 
 
 def _orientation(image: Image.Image) -> int:

@@ -8,64 +8,91 @@ import numpy as np
 from PIL import Image
 
 from pipeline.failures import BadImage
-from pipeline.images.open_safely import bad_image, opened
-from pipeline.images.photo import blocks, gray_levels
+from pipeline.images.mask_channel import mask_channel
+from pipeline.images.open_safely import MAX_PIXELS, opened
+from pipeline.images.photo import blocks
+from pipeline.images.refusals import bad_image
+
+# Maps of classes have fewer, but for the 255 of pixels to ignore.
+_CLASSES = 64
 
 
-def decode_mask(data: bytes) -> np.ndarray:
+def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes a saliency map; levels are taken as they are.
 
     Args:
-        data: An encoded image of one of ``FORMATS``.
+        data: An encoded image of one of ``FORMATS``. Where transparency varies, it is the map, as
+            in the cutouts of background removers.
+        max_pixels: Most pixels of an image.
 
     Returns:
         uint8 (height, width): probability x 255, upright.
 
     Raises:
-        BadImage: As ``decode.decode_image``.
+        BadImage: As ``photo.decode_image``; or the image is coloured, or holds zeros and ones,
+            which as probabilities would be nothing.
     """
-    with bad_image(), opened(data) as (image, _, turn):
-        return _upright(image, gray_levels, turn)
+    with bad_image(), opened(data, None, max_pixels) as (image, _, turn):
+        levels = _upright(image, mask_channel(image, "mask"), turn)
+    if levels.max() == 1:
+        raise BadImage(
+            "mask_values", "the mask holds zeros and ones; save the foreground as 255 instead of 1"
+        )
+    return levels
 
 
-def decode_truth(data: bytes, size: tuple[int, int]) -> np.ndarray:
+def decode_truth(data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes a ground-truth mask.
 
     Args:
         data: An encoded image of one of ``FORMATS``. In a map of zeros and ones, ones are
-            foreground. A map of other small numbers, or of palette colours, is refused: it holds
-            classes.
+            foreground. Where transparency varies, it is the mask. Maps of classes are refused:
+            other small numbers, small numbers beside 255 (which means "ignore"), colours.
         size: (width, height) that the mask has to have.
+        max_pixels: Most pixels of an image.
 
     Returns:
         bool (height, width), true above 128.
 
     Raises:
-        BadImage: As ``decode.decode_image``, or the mask has another size or is neither black and
-            white nor zeros and ones.
+        BadImage: As ``photo.decode_image``, or the mask has another size or says nothing of
+            foreground.
     """
-    with bad_image(), opened(data) as (image, upright, turn):
+    with bad_image(), opened(data, None, max_pixels) as (image, upright, turn):
         if upright != size:
             raise BadImage(
                 "truth_size",
                 f"the truth has {upright[0]} x {upright[1]} pixels, "
                 f"the image {size[0]} x {size[1]}",
             )
+        channel = mask_channel(image, "truth")
         numbers = _holds_numbers(image)
         if image.mode == "P" and not numbers:
-            return _upright(image, gray_levels, turn) > 128
+            return _upright(image, channel, turn) > 128
         # Before 16 bits become 8, which would turn a faint gray into a label.
-        labels = _upright(image, _labels if numbers else gray_levels, turn)
+        labels = _upright(image, _labels if numbers else channel, turn)
         if labels.max() == 1:
             return labels == 1
         if image.mode == "P" and _is_coloured(image):
             what = "the truth is a map of classes; white, or ones among zeros, would be foreground"
             raise BadImage("truth_values", what)
-        gray = _upright(image, gray_levels, turn)
-    if labels.max() > 0 and gray.max() <= 128:
+        gray = _upright(image, channel, turn)
+    _check_levels(gray, labels.max())
+    return gray > 128
+
+
+def _check_levels(gray: np.ndarray, largest: int) -> None:
+    """Refuses levels that say nothing of foreground."""
+    counts = np.array(Image.fromarray(gray).histogram())
+    if counts[255] and counts[1:_CLASSES].any() and not counts[_CLASSES:255].any():
+        raise BadImage(
+            "truth_values",
+            f"the truth holds small numbers such as {np.flatnonzero(counts[1:])[0] + 1} beside "
+            "255, which then usually means to ignore a pixel; save foreground as 255, all else as 0",
+        )
+    if largest > 0 and gray.max() <= 128:
         what = f"in 8 bits, the truth is {gray.max()} at most; foreground is over 128"
         raise BadImage("truth_values", what)
-    return gray > 128
 
 
 def _upright(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import apache_beam as beam
 
 from pipeline.failures import Attempt, attempt
+from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.images.photo import decode_image
 from pipeline.records import DecodedImage, ImageRecord
 from pipeline.stages.outcomes import Outcome, split_attempts
@@ -20,26 +22,28 @@ class DecodeImages(beam.PTransform):
         size: Side of the square that the network takes, in pixels.
         window: Most images that are decoded before the network takes them.
         processes: As for ``InThreads``.
+        max_pixels: Most pixels of an image.
     """
 
-    def __init__(self, size: int, window: int, processes: int):
+    def __init__(self, size: int, window: int, processes: int, max_pixels: int):
         super().__init__()
         self.size = size
         self.window = window
         self.processes = processes
+        self.max_pixels = max_pixels
 
     def expand(self, records) -> Outcome:
         """Decodes each record by itself."""
-        function = functools.partial(decode, size=self.size)
+        function = functools.partial(decode, size=self.size, max_pixels=self.max_pixels)
         threads = InThreads(function, self.window, "decode", "decoded", self.processes)
         return split_attempts(records, "InThreads", threads)
 
 
-def decode(record: ImageRecord, size: int) -> Attempt[DecodedImage]:
+def decode(record: ImageRecord, size: int, max_pixels: int = MAX_PIXELS) -> Attempt[DecodedImage]:
     """Decodes a photo for the network; see ``decode_image``."""
-    return attempt("decode", record.item.key, _decoded, record, size)
+    return attempt("decode", record.item.key, _decoded, record, size, max_pixels)
 
 
-def _decoded(record: ImageRecord, size: int) -> DecodedImage:
-    pixels, upright = decode_image(record.image, size)
-    return DecodedImage(record.item, pixels, upright)
+def _decoded(record: ImageRecord, size: int, max_pixels: int) -> DecodedImage:
+    photo = decode_image(record.image, size, max_pixels)
+    return DecodedImage(replace(record.item, guess=photo.guess), photo.pixels, photo.size)

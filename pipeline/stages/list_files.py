@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, BadImage, attempt
-from pipeline.stages.outcomes import Outcome, emit, split_attempts
-from pipeline.storage.patterns import find_files, real_path
+from pipeline.records import Note
+from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
+from pipeline.storage.patterns import Listing, list_pattern, names_a_shard, real_path, suffix_of
+
+NOTES = "notes"
 
 
 class ListFiles(beam.PTransform):
     """Patterns to (path, folder): each file once, however many patterns match it.
+
+    Notes say which files of a folder are passed over because of their names.
 
     Args:
         patterns: What ``find_files`` takes.
@@ -24,17 +30,24 @@ class ListFiles(beam.PTransform):
         self.patterns = patterns
         self.input_format = input_format
 
-    def expand(self, begin) -> Outcome:
+    def expand(self, begin) -> InputOutcome:
         """Lists each pattern."""
         patterns = begin | beam.Create(self.patterns)
-        listed = split_attempts(patterns, "List", _List(self.input_format))
+        listing = beam.ParDo(_List(self.input_format))
+        listed = patterns | "List" >> listing.with_outputs(FAILURES, NOTES, main="results")
         once = (
             listed.results
             | "RealPath" >> beam.Map(lambda file: (real_path(file[0]), file))
             | beam.CombinePerKey(min)
             | beam.Values()
         )
-        return Outcome(once, listed.failures)
+        notes = (
+            listed.notes
+            | "NotePath" >> beam.Map(lambda n: ((n.kind, real_path(n.example)), n.example))
+            | "OneNote" >> beam.CombinePerKey(min)
+            | "Note" >> beam.MapTuple(lambda key, example: Note(key[0], example))
+        )
+        return InputOutcome(once, listed.failures, notes)
 
 
 class _List(beam.DoFn):
@@ -42,17 +55,32 @@ class _List(beam.DoFn):
         self.input_format = input_format
 
     def process(self, pattern: str) -> Iterator:
-        yield from map(emit, list_files(pattern, self.input_format))
+        listing = list_pattern(pattern, self.input_format)
+        yield from map(emit, attempts_of(listing))
+        for note in notes_of(listing):
+            yield TaggedOutput(NOTES, note)
 
 
-def list_files(pattern: str, input_format: str) -> Iterator[Attempt[tuple[str, str]]]:
-    """Lists the files of one pattern; see ``find_files``.
+def attempts_of(listing: Listing) -> Iterator[Attempt[tuple[str, str]]]:
+    """The files of a listing.
 
     A file whose name is not UTF-8 is a failure: its path cannot travel between workers.
     """
-    for path, folder in find_files(pattern, input_format):
-        printable = path.encode(errors="backslashreplace").decode()
-        yield attempt("read", printable, _with_text_path, path, folder)
+    for path, folder in listing.files:
+        yield attempt("read", _printable(path), _with_text_path, path, folder)
+
+
+def notes_of(listing: Listing) -> Iterator[Note]:
+    """What a listing passes over."""
+    for path in listing.passed_over:
+        hint = "; --input_format tfrecord reads them" if names_a_shard(path) else ""
+        yield Note(f"files named {suffix_of(path)} are not read{hint}", _printable(path))
+    for path in listing.outputs:
+        yield Note("files are the output of an earlier job and are not read", _printable(path))
+
+
+def _printable(path: str) -> str:
+    return path.encode(errors="backslashreplace").decode()
 
 
 def _with_text_path(path: str, folder: str) -> tuple[str, str]:

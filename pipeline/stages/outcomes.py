@@ -25,6 +25,20 @@ class Outcome(NamedTuple):
     failures: beam.PCollection
 
 
+class InputOutcome(NamedTuple):
+    """An ``Outcome`` of a stage that sees the whole input, and notes on the input.
+
+    Attributes:
+        results: What the next stage takes.
+        failures: ``Failure`` of the images that it will not see.
+        notes: ``Note`` of what is neither.
+    """
+
+    results: beam.PCollection
+    failures: beam.PCollection
+    notes: beam.PCollection
+
+
 def split_attempts(
     elements: beam.PCollection, label: str, function: beam.DoFn, *side_inputs
 ) -> Outcome:

@@ -14,13 +14,13 @@ from apache_beam.pvalue import AsDict
 from pipeline.failures import Attempt, BadImage, Failure, attempt
 from pipeline.records import ImageRecord, Item, Source, Truth, content_of
 from pipeline.stages.list_files import ListFiles
-from pipeline.stages.outcomes import Outcome, split_attempts
+from pipeline.stages.outcomes import InputOutcome, split_attempts
 from pipeline.stages.pair import PairMasks, PairPhotos
 from pipeline.stages.timed_reads import TimedReads
 from pipeline.storage.files import read_file
 from pipeline.storage.mask_names import claims, own_names
 from pipeline.storage.patterns import is_shard
-from pipeline.storage.shards import index_shard, read_chunk, rest_of_chunk
+from pipeline.storage.shards import INDEX, index_shard, read_chunk, rest_of_chunk
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
@@ -45,14 +45,15 @@ class ReadImages(beam.PTransform):
         self.truth = truth
         self.timeout = timeout
 
-    def expand(self, begin) -> Outcome:
+    def expand(self, begin) -> InputOutcome:
         """Lists files, pairs them with truths, indexes shards, tells names apart, reads."""
         listed = begin | "ListFiles" >> ListFiles(self.patterns, self.input_format)
         photos, shards = listed.results | "Kind" >> beam.Partition(
             lambda file, _: int(is_shard(file[0], self.input_format)), 2
         )
         truths = begin | "ListTruths" >> ListFiles((self.truth,) if self.truth else (), "images")
-        sources = (photos, truths.results) | "Pair" >> PairPhotos()
+        paired = (photos, truths.results) | "Pair" >> PairPhotos()
+        sources = paired.results
         indexed = split_attempts(shards, "Index", _index(self.timeout))
         chunks = (
             indexed.results
@@ -73,7 +74,11 @@ class ReadImages(beam.PTransform):
             AsDict(taken),
         )
         failures = (listed.failures, truths.failures, indexed.failures, read.failures)
-        return Outcome(read.results, failures | "Failures" >> beam.Flatten())
+        # Without --truth, no photo misses any.
+        notes = (listed.notes, truths.notes, *((paired.notes,) if self.truth else ()))
+        return InputOutcome(
+            read.results, failures | "Failures" >> beam.Flatten(), notes | "Notes" >> beam.Flatten()
+        )
 
 
 class ReadMasks(beam.PTransform):
@@ -93,14 +98,17 @@ class ReadMasks(beam.PTransform):
         self.truth = truth
         self.timeout = timeout
 
-    def expand(self, begin) -> Outcome:
+    def expand(self, begin) -> InputOutcome:
         """Lists both, pairs and reads them."""
         masks = begin | "ListMasks" >> ListFiles((self.masks,), "images")
         truths = begin | "ListTruths" >> ListFiles((self.truth,), "images")
         pairs = (masks.results, truths.results) | "Pair" >> PairMasks()
         read = split_attempts(pairs, "Load", _reading(read_pair, _rest_of_pair, self.timeout))
         failures = (masks.failures, truths.failures, read.failures)
-        return Outcome(read.results, failures | "Failures" >> beam.Flatten())
+        notes = (masks.notes, truths.notes)
+        return InputOutcome(
+            read.results, failures | "Failures" >> beam.Flatten(), notes | "Notes" >> beam.Flatten()
+        )
 
 
 class _TakenNames(beam.PTransform):
@@ -173,7 +181,7 @@ def _read_pair(key: str, mask: str | None, truth: str | None) -> ImageRecord:
 
 
 def _rest_of_shard(file: tuple[str, str], _: int, error: Exception) -> Iterator[Attempt]:
-    yield Attempt(failure=Failure.of(file[0], "read", error))
+    yield Attempt(failure=Failure.of(file[0], INDEX, error))
 
 
 def _rest_of_pair(pair: tuple, _: int, error: Exception) -> Iterator[Attempt]:

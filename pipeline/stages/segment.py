@@ -16,6 +16,7 @@ from apache_beam.utils.shared import Shared
 from model.inference.tensorflow_notices import without_notices
 from model.presets import PRESETS
 from pipeline.failures import Attempt, BadImage, attempt
+from pipeline.images.photo import is_flat
 from pipeline.job_settings import Job
 from pipeline.records import DecodedImage, Prediction
 from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
@@ -78,7 +79,21 @@ def load_network(
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
-    """Runs the network on a batch, and image by image if the batch fails."""
+    """Runs the network on a batch, and image by image if the batch fails.
+
+    A photo of one colour has no object. It gets an empty map without asking the network, which may
+    see things there.
+    """
+    flat = [image for image in images if is_flat(image.pixels)]
+    for image in flat:
+        empty = np.zeros(image.pixels.shape[:2], np.float32)
+        yield Attempt(Prediction(image.item, empty, image.size))
+    images = [image for image in images if not is_flat(image.pixels)] if flat else images
+    if images:
+        yield from _ask(images, network)
+
+
+def _ask(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
     batch = attempt("segment", images[0].item.key, _maps, images, network)
     if batch.failure is None:
         for image, probability in zip(images, batch.result, strict=True):
@@ -88,7 +103,7 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Pr
     else:
         logging.warning("a batch of %d failed, its images follow one by one", len(images))
         for image in images:
-            yield from segment([image], network)
+            yield from _ask([image], network)
 
 
 def _maps(images: list[DecodedImage], network: Network) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -14,10 +14,11 @@ from pipeline.failures import Failure
 from pipeline.output_layout import SUMMARY
 from pipeline.records import MetricsRow
 from pipeline.storage.files import write_file
+from pipeline.storage.shards import INDEX
 
 
 class WriteSummary(beam.PTransform):
-    """(rows, failures) to ``summary.json``.
+    """(rows, failures, notes) to ``summary.json``.
 
     Args:
         output: The output folder.
@@ -27,9 +28,9 @@ class WriteSummary(beam.PTransform):
         super().__init__()
         self.output = output
 
-    def expand(self, rows_and_failures):
-        """Merges the statistics of rows, counts reasons, writes."""
-        rows, failures = rows_and_failures
+    def expand(self, rows_failures_notes):
+        """Merges the statistics of rows, counts reasons and notes, writes."""
+        rows, failures, notes = rows_failures_notes
         statistics = rows | "Statistics" >> beam.CombineGlobally(MergeRows())
         reasons = failures | "Reason" >> beam.Map(_reason) | beam.combiners.Count.PerElement()
         bad_truths = (
@@ -37,8 +38,23 @@ class WriteSummary(beam.PTransform):
             | "BadTruths" >> beam.Filter(lambda row: row.status == "bad_truth")
             | "CountBadTruths" >> beam.combiners.Count.Globally()
         )
+        noted = (
+            notes
+            | "Note" >> beam.Map(lambda note: (note.kind, (1, note.example)))
+            | "CountNotes" >> beam.CombinePerKey(_count_and_example)
+        )
+        lost_shards = (
+            failures
+            | "LostShards" >> beam.Filter(lambda failure: failure.stage == INDEX)
+            | "CountLostShards" >> beam.combiners.Count.Globally()
+        )
         return statistics | "Write" >> beam.Map(
-            write_summary, AsDict(reasons), AsSingleton(bad_truths), self.output
+            write_summary,
+            AsDict(reasons),
+            AsSingleton(bad_truths),
+            AsSingleton(lost_shards),
+            AsDict(noted),
+            self.output,
         )
 
 
@@ -63,7 +79,12 @@ class MergeRows(beam.CombineFn):
 
 
 def write_summary(
-    statistics: DatasetStatistics, failures: Mapping[str, int], bad_truths: int, output: str
+    statistics: DatasetStatistics,
+    failures: Mapping[str, int],
+    bad_truths: int,
+    lost_shards: int,
+    notes: Mapping[str, tuple[int, str]],
+    output: str,
 ) -> None:
     """Writes ``summary.json``.
 
@@ -71,6 +92,9 @@ def write_summary(
         statistics: Of the images that have a mask.
         failures: Reason to number of the images that have none.
         bad_truths: Number of images whose truth could not be used.
+        lost_shards: Number of shards that could not be read, or not to their end. Nobody knows how
+            many images they hold; each counts as one failure.
+        notes: What is said of the input to the number of cases and an example.
         output: The output folder.
     """
     values = statistics.result()
@@ -80,10 +104,21 @@ def write_summary(
         "masks": done,
         "failed": failed,
         "failures": dict(sorted(failures.items())),
+        "lost_shards": lost_shards,
         "bad_truths": bad_truths,
+        "notes": {
+            kind: {"count": count, "example": example}
+            for kind, (count, example) in sorted(notes.items())
+        },
         **values,
     }
     write_file(output, SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
+
+
+def _count_and_example(cases: Iterable[tuple[int, str]]) -> tuple[int, str]:
+    """The number of cases, and the first example in the order of names."""
+    counts, examples = zip(*cases, strict=True)
+    return sum(counts), min(examples)
 
 
 def _reason(failure: Failure) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.failures import Attempt, attempt
 from pipeline.images.mask import encode_mask, full_size_mask
 from pipeline.images.memory import room_for
+from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import MetricsRow, Prediction
 from pipeline.stages.outcomes import Outcome, split_attempts
 from pipeline.stages.score import score
@@ -27,10 +28,19 @@ class WriteAndScore(beam.PTransform):
         threshold: Foreground is what reaches it; None writes probabilities.
         window: Most predictions that wait to be written.
         processes: As for ``InThreads``.
+        max_pixels: Most pixels of a ground truth.
     """
 
-    def __init__(self, output: str, threshold: float | None, window: int, processes: int):
+    def __init__(
+        self,
+        output: str,
+        threshold: float | None,
+        window: int,
+        processes: int,
+        max_pixels: int,
+    ):
         super().__init__()
+        self.max_pixels = max_pixels
         self.output = output
         self.threshold = threshold
         self.window = window
@@ -38,13 +48,18 @@ class WriteAndScore(beam.PTransform):
 
     def expand(self, predictions) -> Outcome:
         """Writes and scores each prediction by itself."""
-        function = functools.partial(write_and_score, output=self.output, threshold=self.threshold)
+        function = functools.partial(
+            write_and_score,
+            output=self.output,
+            threshold=self.threshold,
+            max_pixels=self.max_pixels,
+        )
         threads = InThreads(function, self.window, "write", "written", self.processes)
         return split_attempts(predictions, "InThreads", threads)
 
 
 def write_and_score(
-    prediction: Prediction, output: str, threshold: float | None
+    prediction: Prediction, output: str, threshold: float | None, max_pixels: int = MAX_PIXELS
 ) -> Attempt[MetricsRow]:
     """Writes the mask of a prediction, then scores it as it was written."""
     width, height = prediction.size
@@ -53,7 +68,7 @@ def write_and_score(
         written = attempt("write", key, write_mask, prediction, output, threshold)
         if written.failure is not None:
             return written
-        return attempt("score", key, score, prediction.item, written.result)
+        return attempt("score", key, score, prediction.item, written.result, max_pixels)
 
 
 def write_mask(prediction: Prediction, output: str, threshold: float | None) -> np.ndarray:

@@ -19,11 +19,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
-from pipeline.output_layout import JOURNAL
+from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
 from pipeline.records import Item, MetricsRow
 from pipeline.storage.files import delete, literal, write_file
-
-HEAD = "job.json"
 
 
 def read_head(output: str) -> dict | None:
@@ -32,7 +30,7 @@ def read_head(output: str) -> dict | None:
     Raises:
         ValueError: The file is damaged.
     """
-    path = FileSystems.join(output, JOURNAL, HEAD)
+    path = FileSystems.join(output, JOURNAL, JOURNAL_HEAD)
     if not FileSystems.exists(path):
         return None
     with FileSystems.open(path, compression_type="uncompressed") as file:
@@ -71,7 +69,9 @@ def start(job: Job) -> None:
         stale = journal_files(job.output)
         if stale:
             delete(stale)
-        write_file(job.output, f"{JOURNAL}/{HEAD}", json.dumps(head, indent=2).encode() + b"\n")
+        write_file(
+            job.output, f"{JOURNAL}/{JOURNAL_HEAD}", json.dumps(head, indent=2).encode() + b"\n"
+        )
 
 
 def journal_files(output: str) -> list[str]:
@@ -134,7 +134,7 @@ def append(output: str, rows: Iterable[MetricsRow]) -> None:
         OutputLost: The journal is gone.
     """
     # The mount point of a lost mount is an empty folder that can be written to.
-    if not FileSystems.exists(FileSystems.join(output, JOURNAL, HEAD)):
+    if not FileSystems.exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
         raise OutputLost(f"{output} has lost its journal: was it moved, or its mount lost?")
     name = f"{time.time_ns():020}-{uuid.uuid4().hex}.jsonl"
     lines = "".join(to_line(row) + "\n" for row in rows)

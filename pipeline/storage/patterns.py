@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
-from collections.abc import Iterator
+import warnings
+from dataclasses import dataclass
 
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.image_formats import IMAGE_SUFFIXES
+from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, OUTPUTS
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
+# How others name shards. Such files are shards only if the user says so.
+_OTHER_SHARD = re.compile(r"(\.tfrec|\.records?|-\d+-of-\d+)(\.gz)?$", re.IGNORECASE)
+# Beam makes regular expressions of patterns, and warns of those with a bracket in a set.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"apache_beam\.io\.filesystem")
 
 
-def find_files(pattern: str, input_format: str = "auto") -> Iterator[tuple[str, str]]:
-    """Files of a pattern, in the order of their names.
+@dataclass(frozen=True)
+class Listing:
+    """The files of a pattern.
+
+    Attributes:
+        files: (path, folder) of each file to be read, in the order of their names; folder is the
+            part of the path that keys leave out.
+        passed_over: Paths of files below a folder that are not read because of their names.
+        outputs: Paths of files that an earlier job wrote below a folder or glob. They are not read.
+    """
+
+    files: list[tuple[str, str]]
+    passed_over: list[str]
+    outputs: list[str]
+
+
+def find_files(pattern: str, input_format: str = "auto") -> list[tuple[str, str]]:
+    """The files of a pattern that are read; see ``list_pattern``."""
+    return list_pattern(pattern, input_format).files
+
+
+def list_pattern(pattern: str, input_format: str = "auto") -> Listing:
+    """Lists the files of a pattern.
 
     Args:
         pattern: A file, a folder (with all below it) or a glob, on any Beam filesystem.
-        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. A folder yields only what is
-            named like that format; a file or glob yields whatever it matches.
-
-    Yields:
-        (path, folder), where folder is the part of the path that keys leave out.
+        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. Of a folder, only what is named
+            like that format is read; of a file or glob, whatever it matches.
     """
     if re.match(r"[^/]*[*?[]", pattern):  # Beam matches nothing by a glob without a folder.
         pattern = f"./{pattern}"
@@ -31,18 +56,38 @@ def find_files(pattern: str, input_format: str = "auto") -> Iterator[tuple[str, 
     # Try the pattern as a folder first: on object stores a folder is only a prefix of names.
     below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
     paths = _match(below) if below else []
+    passed_over: list[str] = []
     if paths:
         folder = pattern.rstrip("/") + "/"
+        paths += _broken_links(folder)
+        passed_over = sorted(path for path in paths if not _named_like(path, input_format))
         paths = [path for path in paths if _named_like(path, input_format)]
     else:
-        paths, fixed = _match(literal), re.split(r"[*?]", pattern)[0]
+        paths, fixed = _match_glob(literal), re.split(r"[*?]", pattern)[0]
         if not paths:
-            paths, fixed = _match(pattern), re.split(r"[*?[]", pattern)[0]
+            paths, fixed = _match_glob(pattern), re.split(r"[*?[]", pattern)[0]
         if below:  # An empty folder matches its own name.
             paths = [path for path in paths if not os.path.isdir(path)]
         folder = fixed[: fixed.rfind("/") + 1]
-    for path in sorted(paths):
-        yield path, folder
+    outputs = {path for path in (*paths, *passed_over) if _is_output(path, folder)}
+    return Listing(
+        [(path, folder) for path in sorted(paths) if path not in outputs],
+        [path for path in passed_over if path not in outputs],
+        sorted(outputs),
+    )
+
+
+def suffix_of(path: str) -> str:
+    """How a file's name ends, for people: ``*.txt``, ``._*`` for what macOS leaves, or ``*``."""
+    name = path.rsplit("/", 1)[-1]
+    if name.startswith("._"):
+        return "._*"
+    return "*" + os.path.splitext(name)[1].lower()
+
+
+def names_a_shard(path: str) -> bool:
+    """Whether ``--input_format tfrecord`` would read a file that is passed over otherwise."""
+    return bool(_OTHER_SHARD.search(path))
 
 
 def is_shard(path: str, input_format: str = "auto") -> bool:
@@ -69,6 +114,43 @@ def _match(pattern: str) -> list[str]:
     return [found.path for found in FileSystems.match([pattern])[0].metadata_list]
 
 
+def _match_glob(pattern: str) -> list[str]:
+    """Matches a glob. ``**/`` stands for any number of folders, none included."""
+    shallow = pattern.replace("/**/", "/")
+    return sorted({*_match(pattern), *(_match(shallow) if shallow != pattern else ())})
+
+
+def _broken_links(folder: str) -> list[str]:
+    """Links to nothing below a local folder, which Beam leaves out; to read one is a failure."""
+    broken, folders = [], [folder] if FileSystems.get_scheme(folder) is None else []
+    for place in folders:
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_symlink() and not os.path.exists(entry.path):
+                    broken.append(entry.path)
+    return broken
+
+
+def _is_output(path: str, folder: str) -> bool:
+    """Whether an earlier job, whose output folder lies in a folder, wrote a file."""
+    below = path[len(folder) :]
+    for name in OUTPUTS:
+        start = f"/{below}".find(f"/{name}/")
+        if start >= 0 and _has_journal(folder + below[:start]):
+            return True
+    return False
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_journal(output: str) -> bool:
+    return FileSystems.exists(f"{output.rstrip('/')}/{JOURNAL}/{JOURNAL_HEAD}")
+
+
 def _named_like(path: str, input_format: str) -> bool:
+    if path.rsplit("/", 1)[-1].startswith("._"):  # Metadata that macOS leaves beside a file.
+        return False
     shard, image = bool(_SHARD.search(path)), path.lower().endswith(IMAGE_SUFFIXES)
-    return {"auto": shard or image, "tfrecord": shard, "images": image}[input_format]
+    other = bool(_OTHER_SHARD.search(path))
+    return {"auto": shard or image, "tfrecord": shard or other, "images": image}[input_format]

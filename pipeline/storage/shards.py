@@ -14,9 +14,12 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.failures import Attempt, BadImage, Failure, attempt
 from pipeline.records import ImageRecord, Item, Source, Truth, content_of
 from pipeline.storage.mask_names import own_names
-from pipeline.storage.tfrecord import Features, RawRecord, parse, read_records
+from pipeline.storage.tfrecord import HEAD_BYTES, Features, RawRecord, is_head, parse, read_records
 
 CHUNK = 32
+# The stage of a failure that stands for all records of a shard from some place on.
+INDEX = "index"
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,11 @@ def index_shard(file: tuple[str, str]) -> Iterator[Attempt[Indexed]]:
         file: Path of the shard, and the folder of its pattern, which is not used.
     """
     path, _ = file
-    whole = path.lower().endswith(".gz")  # A compressed file cannot be entered in its middle.
     start = offset = first = number = 0
     try:
         with _open_shard(path) as opened:
+            # A compressed file cannot be entered in its middle.
+            whole = isinstance(opened, gzip.GzipFile)
             for record in read_records(opened):
                 yield Attempt(Indexed(key=_parsed(record, path, number)[0]))
                 offset, number = offset + record.size, number + 1
@@ -53,7 +57,7 @@ def index_shard(file: tuple[str, str]) -> Iterator[Attempt[Indexed]]:
                     yield Attempt(Indexed(chunk=chunk))
                     start, first = offset, number
     except Exception as error:
-        yield Attempt(failure=Failure.of(f"{path}#{number}", "read", error))
+        yield Attempt(failure=Failure.of(f"{path}#{number}", INDEX, error))
     if number > first:
         rest = Source(path, offset=start, first=first, count=number - first)
         yield Attempt(Indexed(chunk=rest))
@@ -114,7 +118,9 @@ def _parsed(record: RawRecord, path: str, number: int) -> tuple[str, Attempt[Fea
 @contextlib.contextmanager
 def _open_shard(path: str) -> Iterator[BinaryIO]:
     with FileSystems.open(path, compression_type="uncompressed") as file:
-        if not path.lower().endswith(".gz"):
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        if is_head(head) or not head.startswith(_GZIP):
             yield file
             return
         # Beam's own reader takes a truncated gzip file for a complete one.

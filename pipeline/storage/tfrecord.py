@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,6 +16,8 @@ from pipeline.failures import BadImage
 MAX_RECORD_BYTES = 64 << 20
 # A longer record ends the shard. Skipping it could take hours, of a compressed file most of all.
 MAX_LENGTH = 1 << 30
+# Bytes of the head of a record.
+HEAD_BYTES = 12
 # Bytes of one read. A single read would reserve as much memory as the record claims to have.
 PIECE = 1 << 20
 
@@ -68,11 +69,11 @@ def read_records(file: BinaryIO) -> Iterator[RawRecord]:
         BadImage: The file ends within a record, or a length does not match its checksum or cannot
             be true, so that what follows cannot be read.
     """
-    while head := _read(file, 12):
-        if len(head) < 12:
+    while head := _read(file, HEAD_BYTES):
+        if len(head) < HEAD_BYTES:
             raise BadImage("truncated_shard", "the shard ends within the head of a record")
-        length, length_crc = struct.unpack("<QI", head)
-        if _masked_crc(head[:8]) != length_crc:
+        length = int.from_bytes(head[:8], "little")
+        if not is_head(head):
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
         if length > MAX_LENGTH:
             raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
@@ -89,6 +90,12 @@ def read_records(file: BinaryIO) -> Iterator[RawRecord]:
             yield RawRecord(length + 16, fault=fault)
         else:
             yield RawRecord(length + 16, data)
+
+
+def is_head(data: bytes) -> bool:
+    """Whether data begin with the head of a record: its length, and the length's checksum."""
+    checksum = int.from_bytes(data[8:HEAD_BYTES], "little")
+    return len(data) >= HEAD_BYTES and _masked_crc(data[:8]) == checksum
 
 
 def parse(record: RawRecord) -> Features:

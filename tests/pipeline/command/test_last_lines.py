@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.command.last_lines import report
+from pipeline.command.last_lines import read_summary, report
 from pipeline.job_settings import Job
 
 SUMMARY = {
@@ -12,6 +12,8 @@ SUMMARY = {
     "masks": 98,
     "failed": 2,
     "failures": {"broken": 1, "too_large": 1},
+    "lost_shards": 0,
+    "notes": {},
     "bad_truths": 0,
     "with_truth": 0,
 }
@@ -19,48 +21,58 @@ SUMMARY = {
 
 @pytest.fixture
 def reported(tmp_path, capsys):
-    """Reports a job of this summary; the share of failures, the last line, standard error."""
+    """Reports a job of this summary; the last line, standard error."""
 
     def run(seconds=8.0, kept=0, truth=None, **summary):
         (tmp_path / "summary.json").write_text(json.dumps(SUMMARY | summary))
-        share = report(Job(str(tmp_path), truth=truth), seconds, kept)
+        job = Job(str(tmp_path), truth=truth)
+        report(job, read_summary(job), seconds, kept)
         out, err = capsys.readouterr()
         assert out.endswith(f", output in {tmp_path}\n") and len(out.splitlines()) == 1
-        return share, out.partition(", output in")[0], err.splitlines()
+        return out.partition(", output in")[0], err.splitlines()
 
     return run
 
 
 def test_the_last_line_counts_images_failures_seconds_and_images_a_second(reported):
-    share, line, err = reported()
-    assert share == 0.02
+    line, err = reported()
     assert line == "100 images, 2 failures, 8.0 s, 12.5 images/s"
     assert err == ["1 failed: broken", "1 failed: too_large"]
 
 
 def test_images_of_an_earlier_run_are_named_and_do_not_make_this_one_faster(reported):
-    share, line, _ = reported(kept=60)
+    line, _ = reported(kept=60)
     assert line == "100 images (60 of an earlier run), 2 failures, 8.0 s, 5.0 images/s"
-    # Whether too many failed is asked of the whole output.
-    assert share == 0.02
 
 
 def test_a_run_that_found_all_finished_did_no_image(reported):
-    _, line, _ = reported(kept=98, images=98, failed=0, failures={})
+    line, _ = reported(kept=98, images=98, failed=0, failures={})
     assert line == "98 images (98 of an earlier run), 0 failures, 8.0 s, 0.0 images/s"
 
 
 def test_a_job_without_images_has_no_failures(reported):
     nothing = {"images": 0, "masks": 0, "failed": 0, "failures": {}}
-    assert reported(**nothing)[:2] == (0.0, "0 images, 0 failures, 8.0 s, 0.0 images/s")
+    assert reported(**nothing)[0] == "0 images, 0 failures, 8.0 s, 0.0 images/s"
 
 
 def test_truths_that_are_of_no_use_are_counted(reported):
-    _, _, err = reported(bad_truths=3, truth="truth", failures={})
+    _, err = reported(bad_truths=3, truth="truth", failures={})
     assert err == ["3 ground truths cannot be used; truth_error in metrics/ says why"]
 
 
 def test_a_truth_pattern_that_names_no_images_truth_is_told(reported):
-    _, _, err = reported(truth="truth/*.png", failures={})
+    _, err = reported(truth="truth/*.png", failures={})
     assert err == ["no image has a ground truth that --truth 'truth/*.png' names"]
-    assert reported(truth="truth/*.png", with_truth=1, failures={})[2] == []
+    assert reported(truth="truth/*.png", with_truth=1, failures={})[1] == []
+
+
+def test_what_is_to_be_said_of_the_input_has_a_number_and_an_example(reported):
+    note = {"count": 3, "example": "in/a.txt"}
+    _, err = reported(failures={}, notes={"files named *.txt are not read": note})
+    assert err == ["3 files named *.txt are not read, such as in/a.txt"]
+
+
+def test_lost_shards_are_named_as_such(reported):
+    line, err = reported(failures={}, lost_shards=2)
+    assert line == "100 images, 2 failures, 2 shards lost, 8.0 s, 12.5 images/s"
+    assert len(err) == 1 and err[0].startswith("2 shards are lost, in part or whole")

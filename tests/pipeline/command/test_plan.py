@@ -27,13 +27,19 @@ def test_files_are_counted_once_however_often_they_are_named(here):
     lay(here, "in/a.jpg", "in/c/b.png", "in/s.tfrecord", "in/notes.txt")
     found = plan(inputs=("in", "./in/*.jpg", f"{here}/in"))
     assert found["input"] == "2 image files, 1 shards"
+    assert found["ignored"].startswith("1 files named *.txt are not read, such as ")
     assert plan(input_format="images")["input"] == "2 image files, 0 shards"
     assert "truth" not in found and "names" not in found
 
 
 def test_truths_are_counted_with_those_that_fit(here):
     lay(here, "in/a.jpg", "in/c/b.jpg", "truth/a.png", "truth/b.png", "truth/c/b.gif")
-    assert plan(truth="truth")["truth"] == "3 masks, for 2 of the image files"
+    found = plan(truth="truth")
+    assert found["truth"] == "3 masks, for 2 of the image files"
+    assert found["unused"] == "1 masks, such as truth/b.png"
+    assert "missing" not in found
+    lay(here, "in/d.jpg")
+    assert plan(truth="truth")["missing"] == "1 image files have no truth, such as d.jpg"
 
 
 def test_images_that_would_share_a_mask_are_counted(here):

@@ -7,13 +7,15 @@ import apache_beam as beam
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.failures import Failure
-from pipeline.stages.list_files import ListFiles, list_files
+from pipeline.records import Note
+from pipeline.stages.list_files import ListFiles, attempts_of, notes_of
+from pipeline.storage.patterns import list_pattern
 from tests.pipeline.shard_files import lay
 
 
 def test_a_pattern_yields_its_files_with_the_folder_that_keys_leave_out(tmp_path):
     lay(tmp_path, "in/a.jpg", "in/c/b.png", "in/notes.txt")
-    found = [one.result for one in list_files(f"{tmp_path}/in", "images")]
+    found = [one.result for one in attempts_of(list_pattern(f"{tmp_path}/in", "images"))]
     assert found == [
         (f"{tmp_path}/in/a.jpg", f"{tmp_path}/in/"),
         (f"{tmp_path}/in/c/b.png", f"{tmp_path}/in/"),
@@ -23,7 +25,7 @@ def test_a_pattern_yields_its_files_with_the_folder_that_keys_leave_out(tmp_path
 def test_a_name_that_is_not_utf_8_is_a_failure_and_the_others_are_listed(tmp_path):
     lay(tmp_path, "a.jpg", "z.jpg")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"x")
-    first, odd, last = list_files(str(tmp_path), "auto")
+    first, odd, last = attempts_of(list_pattern(str(tmp_path), "auto"))
     assert [one.result[0] for one in (first, last)] == [f"{tmp_path}/a.jpg", f"{tmp_path}/z.jpg"]
     assert odd.failure == Failure(
         f"{tmp_path}/caf\\udce9.jpg", "read", "bad_name", "the name of the file is not UTF-8"
@@ -43,3 +45,27 @@ def test_a_file_that_many_patterns_match_is_listed_once(tmp_path):
         assert_that(names, equal_to(expected), label="names")
         failed = listed.failures | "Failed" >> beam.Map(lambda one: one.reason)
         assert_that(failed, equal_to(["bad_name"]), label="failed")
+
+
+def test_what_is_passed_over_is_noted_with_what_would_read_it(tmp_path):
+    lay(tmp_path, "in/a.jpg", "in/notes.txt", "in/s.record", "in/out/journal/job.json")
+    lay(tmp_path, "in/out/masks/a.png")
+    patterns = (f"{tmp_path}/in",)
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        listed = pipeline | ListFiles(patterns, "auto")
+        expected = [
+            Note("files named *.txt are not read", f"{tmp_path}/in/notes.txt"),
+            Note(
+                "files named *.record are not read; --input_format tfrecord reads them",
+                f"{tmp_path}/in/s.record",
+            ),
+            *(
+                Note("files are the output of an earlier job and are not read", str(path))
+                for path in (
+                    tmp_path / "in/out/journal/job.json",
+                    tmp_path / "in/out/masks/a.png",
+                )
+            ),
+        ]
+        assert_that(listed.notes, equal_to(expected))
+    assert set(notes_of(list_pattern(*patterns))) == set(expected)

@@ -4,8 +4,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.records import Source
-from pipeline.stages.pair import PairMasks, PairPhotos, mask_pairs, photo_sources
+from pipeline.records import Note, Source
+from pipeline.stages.pair import PairMasks, PairPhotos, mask_pairs, pair_name, photo_sources
 
 
 def below(folder, *names):
@@ -70,7 +70,12 @@ def test_files_are_joined_by_their_path_without_suffix():
             Source("/in/c/a.jpg", "/in/", "/t/c/a.png"),
             Source("/in/alone.jpg", "/in/", None),
         ]
-        assert_that(found, equal_to(expected), label="photos")
+        assert_that(found.results, equal_to(expected), label="photos")
+        notes = [
+            Note("images have no ground truth", "/in/alone.jpg"),
+            Note("ground truths have no image", "/t/lonely.png"),
+        ]
+        assert_that(found.notes, equal_to(notes), label="notes")
         pairs = (left, right) | PairMasks()
         expected = [
             ("a.jpg", "/in/a.jpg", "/t/a.gif"),
@@ -79,3 +84,11 @@ def test_files_are_joined_by_their_path_without_suffix():
             ("lonely.png", None, "/t/lonely.png"),
         ]
         assert_that(pairs, equal_to(expected), label="masks")
+
+
+def test_names_pair_across_unicode_forms_and_suffixes():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert pair_name(f"c/{composed}.jpg") == pair_name(f"c/{decomposed}.PNG")
+    assert pair_name("c/x.jpg.png") == pair_name("c/x.jpg") == "c/x"
+    assert pair_name("x_mask.png") != pair_name("x.png")
+    assert pair_name("v1.2.png") == "v1.2"

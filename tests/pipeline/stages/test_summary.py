@@ -9,7 +9,7 @@ import pytest
 from model.metrics.data_set import DatasetStatistics
 from model.metrics.pair import compare, describe_mask
 from pipeline.failures import Failure
-from pipeline.records import Item, Truth
+from pipeline.records import Item, Note, Truth
 from pipeline.stages.score import score
 from pipeline.stages.summary import MergeRows, WriteSummary, write_summary
 from tests.pipeline.encoded import encode_array
@@ -54,14 +54,24 @@ def read(folder):
 
 def test_the_stage_counts_masks_failures_by_reason_and_truths_that_are_of_no_use(tmp_path):
     reasons = ("too_large", "broken", "too_large")
-    failures = [Failure(str(n), "read", reason, "") for n, reason in enumerate(reasons)]
+    failures = [
+        Failure(str(n), "index" if n == 1 else "read", reason, "")
+        for n, reason in enumerate(reasons)
+    ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         rows = pipeline | "Rows" >> beam.Create(ROWS)
         failed = pipeline | "Failures" >> beam.Create(failures)
-        (rows, failed) | WriteSummary(str(tmp_path))
+        kinds = ("images have no ground truth", "files named *.txt are not read")
+        notes = [Note(kinds[n % 2], f"{n}.jpg") for n in (7, 1, 4, 3)]
+        noted = pipeline | "Notes" >> beam.Create(notes)
+        (rows, failed, noted) | WriteSummary(str(tmp_path))
     summary = read(tmp_path)
-    counts = ("images", "masks", "failed", "bad_truths", "with_truth")
-    assert [summary[name] for name in counts] == [13, 10, 3, 1, 6]
+    counts = ("images", "masks", "failed", "lost_shards", "bad_truths", "with_truth")
+    assert [summary[name] for name in counts] == [13, 10, 3, 1, 1, 6]
+    assert summary["notes"] == {
+        kinds[0]: {"count": 1, "example": "4.jpg"},
+        kinds[1]: {"count": 3, "example": "1.jpg"},
+    }
     assert list(summary["failures"].items()) == [("broken", 1), ("too_large", 2)]
     counters = pipeline.result.metrics().query()["counters"]
     counted = {one.key.metric.name: one.committed for one in counters}
@@ -77,7 +87,7 @@ def test_the_summary_keeps_the_statistics(tmp_path):
         .add_row(values, comparison.f_curve, comparison.e_curve)
         .add_row(describe_mask(prediction * np.uint8(0)))
     )
-    write_summary(statistics, {"too_large": 2, "broken": 1}, 4, str(tmp_path))
+    write_summary(statistics, {"too_large": 2, "broken": 1}, 4, 0, {}, str(tmp_path))
     summary = read(tmp_path)
     head = {
         "images": 5,
@@ -95,7 +105,7 @@ def test_the_summary_keeps_the_statistics(tmp_path):
 
 
 def test_the_summary_of_nothing_is_all_zeros_without_metrics(tmp_path):
-    write_summary(DatasetStatistics.empty(), {}, 0, str(tmp_path))
+    write_summary(DatasetStatistics.empty(), {}, 0, 0, {}, str(tmp_path))
     summary = read(tmp_path)
     counts = ("images", "masks", "failed", "bad_truths", "empty_masks", "with_truth")
     assert [summary[key] for key in counts] == [0] * 6

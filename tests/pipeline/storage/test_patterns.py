@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from pipeline.storage.patterns import find_files, is_shard, real_path
+from pipeline.storage.patterns import (
+    find_files,
+    is_shard,
+    list_pattern,
+    names_a_shard,
+    real_path,
+    suffix_of,
+)
 from tests.pipeline.shard_files import lay
 
 
@@ -120,3 +127,52 @@ def test_a_relative_path_is_meant_from_the_current_folder_each_time(tmp_path, mo
         (tmp_path / folder / "in").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / folder)
         assert real_path("in/a.jpg") == f"{os.path.realpath(tmp_path)}/{folder}/in/a.jpg"
+
+
+def test_two_stars_and_a_slash_stand_for_any_number_of_folders_none_included(tmp_path):
+    lay(tmp_path, "a.jpg", "c/b.jpg", "c/d/e.jpg", "c/d/e.png")
+    assert keys(f"{tmp_path}/**/*.jpg") == ["a.jpg", "c/b.jpg", "c/d/e.jpg"]
+    assert keys(f"{tmp_path}/c/**/e.*") == ["d/e.jpg", "d/e.png"]
+
+
+def test_what_a_folder_holds_beside_images_is_passed_over_and_listed(tmp_path):
+    lay(tmp_path, "a.jpg", "._a.jpg", "notes.TXT", "c/Makefile", "s.record", "t-00000-of-00001")
+    listing = list_pattern(str(tmp_path))
+    assert [path for path, _ in listing.files] == [f"{tmp_path}/a.jpg"]
+    assert {suffix_of(path) for path in listing.passed_over} == {
+        "._*",
+        "*.txt",
+        "*",
+        "*.record",
+    }
+    assert list_pattern(f"{tmp_path}/*.TXT").passed_over == []
+
+
+def test_names_that_others_give_shards_are_shards_where_the_user_says_so(tmp_path):
+    names = ["a.record", "b.tfrec", "c.records.gz", "train-00000-of-00001"]
+    lay(tmp_path, *names, "x.jpg")
+    assert keys(tmp_path, "tfrecord") == names
+    assert keys(tmp_path) == ["x.jpg"]
+    assert all(names_a_shard(name) for name in names) and not names_a_shard("x.jpg")
+
+
+def test_a_link_to_nothing_is_listed(tmp_path):
+    lay(tmp_path, "in/a.jpg")
+    (tmp_path / "in" / "b.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "in" / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    listing = list_pattern(f"{tmp_path}/in")
+    assert [path for path, _ in listing.files] == [f"{tmp_path}/in/{x}.jpg" for x in "ab"]
+    assert listing.passed_over == [f"{tmp_path}/in/notes.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/**.png", "/*/*/*.png"])
+def test_what_an_earlier_job_wrote_is_no_input_of_a_folder_around_it(tmp_path, pattern):
+    lay(tmp_path, "b/c/a.png", "out/masks/a.png", "out/journal/job.json", "masks/z/a.png")
+    listing = list_pattern(f"{tmp_path}{pattern}")
+    assert f"{tmp_path}/out/masks/a.png" in listing.outputs
+    assert [path for path, _ in listing.files] == [
+        f"{tmp_path}/b/c/a.png",
+        f"{tmp_path}/masks/z/a.png",
+    ]
+    # Named outright, it is meant.
+    assert keys(tmp_path / "out" / "masks") == ["a.png"]

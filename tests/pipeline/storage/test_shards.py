@@ -122,7 +122,7 @@ def test_a_truncated_shard_gives_its_whole_records_and_one_failure(tmp_path, suf
     assert [record.item.key for record in found] == [str(number) for number in range(whole)]
     assert failures == []
     assert [(one.key, one.stage, one.reason) for one in broken] == [
-        (f"{path}#{whole}", "read", "truncated_shard")
+        (f"{path}#{whole}", "index", "truncated_shard")
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_gzip_file_cut_short_is_a_failure_after_its_first_records(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found, _, broken = read_all(path)
     assert 10 < len(found) < 50
-    assert [one.stage for one in broken] == ["read"]
+    assert [one.stage for one in broken] == ["index"]
 
 
 @pytest.mark.parametrize("name", ["s.tfrecord", "s.tfrecord.gz"])
@@ -171,3 +171,23 @@ def test_the_rest_of_a_chunk_is_a_failure_for_each_record_that_has_not_come():
     source = Source("s.tfrecord", first=32, count=4)
     rest = [one.failure for one in rest_of_chunk(source, 2, OSError("gone"))]
     assert rest == [Failure(f"s.tfrecord#{n}", "read", "OSError", "gone") for n in (34, 35)]
+
+
+def test_a_compressed_shard_under_a_plain_name_is_read(tmp_path):
+    records = [example(b"%d.jpg" % number, b"image") for number in range(3)]
+    write_shard(tmp_path / "s.tfrecord.gz", records)
+    (tmp_path / "s.tfrecord.gz").rename(tmp_path / "s.tfrecord")
+    found, failures, broken = read_all(tmp_path / "s.tfrecord")
+    assert [one.item.key for one in found] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert failures == broken == []
+
+
+def test_a_record_whose_length_looks_like_a_compressed_file_is_read(tmp_path):
+    empty = example(b"a.jpg", b"")
+    # The first bytes of gzip, 1f 8b, as a length.
+    record = example(b"a.jpg", b"x" * (0x8B1F - len(empty)))
+    record = example(b"a.jpg", b"x" * (2 * 0x8B1F - len(empty) - len(record)))
+    assert len(record) == 0x8B1F
+    write_shard(tmp_path / "s.tfrecord", [record])
+    found, failures, broken = read_all(tmp_path / "s.tfrecord")
+    assert len(found) == 1 and failures == broken == []
