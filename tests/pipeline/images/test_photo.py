@@ -17,8 +17,8 @@ SUFFIXES = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_gives_the_colours_that_were_put_in(suffix):
     options = {"quality": 95} if suffix in ("JPEG", "WEBP") else {}
-    pixels, size = decode_image(encode_array(quadrants(), suffix, **options), 64)
-    assert pixels.dtype == np.uint8 and size == (64, 64)
+    pixels, size, guess = decode_image(encode_array(quadrants(), suffix, **options), 64)
+    assert pixels.dtype == np.uint8 and size == (64, 64) and guess == ""
     # Away from the edges, where lossy formats blur the colours.
     inner = np.r_[4:28, 36:60]
     difference = pixels.astype(int)[np.ix_(inner, inner)] - quadrants()[np.ix_(inner, inner)]
@@ -34,7 +34,7 @@ def test_what_already_has_the_networks_size_is_not_changed():
 def test_making_it_smaller_keeps_every_region_at_its_mean(factor):
     blocks = np.random.default_rng(1).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     large = blocks.repeat(8 * factor, axis=0).repeat(8 * factor, axis=1)
-    small, size = decode_image(encode_array(large), 32)
+    small, size, _ = decode_image(encode_array(large), 32)
     assert size == (32 * factor, 32 * factor)
     centres = small[4::8, 4::8].astype(int)
     assert np.abs(centres - blocks).max() <= 1
@@ -61,11 +61,18 @@ def test_an_image_in_many_blocks_equals_one_in_a_piece(monkeypatch, mode):
     expected = image.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR, reducing_gap=3)
     for block in (4096, 50):
         monkeypatch.setattr(photo, "BLOCK", block)
-        pixels, size = decode_image(data, 32)
+        pixels, size, _ = decode_image(data, 32)
         assert size == (471, 333)
         np.testing.assert_array_equal(pixels, expected)
-        gray = Image.open(io.BytesIO(data)).convert("L")
-        np.testing.assert_array_equal(decode_mask(data), np.asarray(gray))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "LA", "RGBA", "P"])
+def test_a_mask_in_many_blocks_equals_one_in_a_piece(monkeypatch, mode):
+    gray = np.random.default_rng(8).integers(0, 256, (133, 171), dtype=np.uint8)
+    image = Image.fromarray(gray).convert(mode)
+    for block in (4096, 50):
+        monkeypatch.setattr(photo, "BLOCK", block)
+        np.testing.assert_array_equal(decode_mask(encode(image)), image.convert("L"))
 
 
 def large_photo(width, height):
@@ -97,9 +104,9 @@ def test_a_large_jpeg_at_reduced_scale_is_close_to_one_decoded_in_full(
     image, most_on_average, most
 ):
     data = encode(image, "JPEG", quality=92)
-    pixels, size = decode_image(data, 192)
+    pixels, size, _ = decode_image(data, 192)
     # BMP holds the same pixels, and is never decoded at reduced scale.
-    exact, _ = decode_image(encode(Image.open(io.BytesIO(data)), "BMP"), 192)
+    exact, *_ = decode_image(encode(Image.open(io.BytesIO(data)), "BMP"), 192)
     assert size == image.size
     difference = np.abs(pixels.astype(int) - exact)
     # It was decoded at reduced scale, or they would be equal.
@@ -111,9 +118,10 @@ def test_a_large_jpeg_on_its_side_keeps_its_full_upright_size():
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encode(large_photo(1500, 700), "JPEG", exif=exif)
-    pixels, size = decode_image(data, 32)
+    pixels, size, _ = decode_image(data, 32)
     assert size == (700, 1500)
-    assert decode_mask(data).shape == (1500, 700)
+    gray = encode(large_photo(1500, 700).convert("L"), "JPEG", exif=exif)
+    assert decode_mask(gray).shape == (1500, 700)
     upright = large_photo(1500, 700).transpose(Image.Transpose.ROTATE_270)
     small = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR))
     assert np.abs(pixels.astype(int) - small).mean() < 6
@@ -122,7 +130,7 @@ def test_a_large_jpeg_on_its_side_keeps_its_full_upright_size():
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 7), (31, 33)])
 def test_any_shape_becomes_the_square_and_its_size_is_width_then_height(size):
     image = Image.new("RGB", size, (10, 200, 30))
-    pixels, found = decode_image(encode(image), 32)
+    pixels, found, _ = decode_image(encode(image), 32)
     assert found == size
     assert pixels.shape == (32, 32, 3)
     assert (pixels == (10, 200, 30)).all()
@@ -149,7 +157,7 @@ def test_orientation_is_applied(orientation, suffix):
     exif[0x0112] = orientation
     data = encode_array(stored, suffix, exif=exif)
     expected = upright_from_stored[orientation](stored)
-    pixels, size = decode_image(data, 64)
+    pixels, size, _ = decode_image(data, 64)
     assert size == (expected.shape[1], expected.shape[0])
     enlarged = np.asarray(Image.fromarray(np.ascontiguousarray(expected)).resize((64, 64), 0))
     centres = np.ix_([16, 48], [16, 48])

