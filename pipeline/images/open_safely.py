@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
+from pipeline.images.fax_pixels import FAX, all_pixels_are_written
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
@@ -82,6 +83,8 @@ def opened(
             image.load()
         if errors:
             raise damaged(kind, errors[0])
+        if image.info.get("compression") in FAX and not all_pixels_are_written(data):
+            raise damaged(kind, "they end early")
         if not scaled:
             size = image.size  # TIFF is upright only now.
         orientation = _orientation(image)

@@ -1,0 +1,119 @@
+"""Damaged TIFFs: the same file is always the same picture, or always a failure.
+
+libtiff leaves pixels unwritten after some errors. Memory that is filled with one value before the
+first reading and with another before the second would show there.
+"""
+
+import ctypes
+import io
+import os
+import platform
+import random
+import tempfile
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from pipeline.failures import BadImage
+from pipeline.images.photo import decode_image
+from pipeline.images.truth import decode_mask
+from tests.pipeline.encoded import encode
+from tests.pipeline.fresh_process import in_a_fresh_process
+
+# For one-bit pictures, and for gray or colour.
+FAX = ("group3", "group4", "tiff_ccitt")
+OTHERS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "jpeg", "zstd", "lzma")
+M_PERTURB = -6
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not features.check("libtiff"),
+    reason="fills memory by a switch of the GNU C library",
+)
+
+
+def picture(compression):
+    """200 x 160 pixels, with more than a kilobyte in each strip."""
+    y, x = np.mgrid[:160, :200]
+    gray = ((x * x + 3 * y * y) // 90 % 256).astype(np.uint8)
+    image = Image.fromarray(gray)
+    return image.convert("1") if compression in FAX else image
+
+
+def damaged(data, seed):
+    """Cut at 50, 90 and 99 %, then with 20 flipped bits: among all bytes, or among the pixels."""
+    if seed < 3:
+        return data[: int(len(data) * (0.5, 0.9, 0.99)[seed])]
+    rng, changed = random.Random(seed), bytearray(data)
+    # Pillow writes the pixels behind the directory.
+    first = 8 if seed % 2 else 400
+    for _ in range(20):
+        changed[rng.randrange(first, len(data))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def without_rows_per_strip(tiff):
+    """A TIFF whose tag 278 is called otherwise, so that one strip holds all rows."""
+    return tiff.replace(b"\x16\x01\x04\0\x01\0\0\0", b"\x17\xd1\x04\0\x01\0\0\0", 1)
+
+
+def outcome(function, data, *arguments):
+    try:
+        decoded = function(data, *arguments)
+    except BadImage as error:
+        return error.reason
+    return (decoded if isinstance(decoded, np.ndarray) else decoded.pixels).tobytes()
+
+
+def decode_damaged(compression):
+    """What is wrong with a reading after another, what is said on stderr, and the outcomes."""
+    libc, found, wrong = ctypes.CDLL(None), [], []
+    whole = encode(picture(compression), "TIFF", compression=compression)
+    files = [damaged(whole, seed) for seed in range(40)]
+    files += [damaged(without_rows_per_strip(whole), seed) for seed in range(10)]
+    with tempfile.TemporaryFile() as said:
+        terminal = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        for number, data in enumerate(files):
+            for call in ((decode_image, data, 64), (decode_mask, data)):
+                libc.mallopt(M_PERTURB, 0x55)
+                first = outcome(*call)
+                libc.mallopt(M_PERTURB, 0xCC)
+                second = outcome(*call)
+                found.append(first if isinstance(first, str) else "decoded")
+                if first != second:
+                    wrong.append((number, call[0].__name__))
+        libc.mallopt(M_PERTURB, 0)
+        os.dup2(terminal, 2)
+        said.seek(0)
+        return wrong, said.read(), found
+
+
+@pytest.mark.parametrize("compression", FAX + OTHERS)
+def test_a_damaged_tiff_is_the_same_picture_twice_or_a_failure_twice(compression):
+    wrong, said, found = in_a_fresh_process(decode_damaged, compression)
+    assert wrong == []
+    # What libtiff says is the image's, and not the terminal's.
+    assert said == b""
+    assert "broken" in found and "not_an_image" not in found
+
+
+@pytest.mark.parametrize("compression", FAX + OTHERS)
+def test_a_sound_tiff_of_every_compression_is_read(compression):
+    image = picture(compression)
+    data = encode(image, "TIFF", compression=compression)
+    expected = Image.open(io.BytesIO(data)).convert("L")
+    np.testing.assert_array_equal(decode_mask(data), expected)
+
+
+def test_a_failure_says_what_libtiff_found():
+    data = encode(picture("tiff_lzw"), "TIFF", compression="tiff_lzw")
+    messages = set()
+    for seed in range(3, 12, 2):
+        changed = bytearray(data)
+        for place in random.Random(seed).sample(range(1000, len(data)), 20):
+            changed[place] ^= 255
+        with pytest.raises(BadImage, match="the pixels of the TIFF are damaged: .") as caught:
+            decode_image(bytes(changed), 64)
+        messages.add(str(caught.value))
+    assert messages
