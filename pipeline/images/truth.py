@@ -88,7 +88,7 @@ def _check_levels(gray: np.ndarray, largest: int) -> None:
         raise BadImage(
             "truth_values",
             f"the truth holds small numbers such as {np.flatnonzero(counts[1:])[0] + 1} beside "
-            "255, which then usually means to ignore a pixel; save foreground as 255, all else as 0",
+            "255, which then usually means to ignore a pixel; save foreground as 255, else 0",
         )
     if largest > 0 and gray.max() <= 128:
         what = f"in 8 bits, the truth is {gray.max()} at most; foreground is over 128"

@@ -86,6 +86,17 @@ def test_what_rounding_adds_beyond_zero_and_one_is_cut_off(value):
     assert (mask == (255 if value > 0.5 else 0)).all()
 
 
+@pytest.mark.parametrize(("largest", "expected"), [(0.4, 0), (1.4, 0), (1.6, 2), (2.4, 2)])
+def test_a_map_that_nowhere_passes_level_1_is_written_as_empty(largest, expected):
+    """Zeros and ones would be read as a mask by others, and are refused with --masks."""
+    probability = np.zeros((8, 8), np.float32)
+    probability[2:5, 3:6] = largest / 255
+    mask = full_size_mask(probability, (8, 8), None)
+    assert mask.max() == expected
+    # With a threshold, 1 / 255 is a probability like any other.
+    assert (full_size_mask(probability, (8, 8), 0.001) == 255).any()
+
+
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
 def test_the_threshold_is_applied_at_full_size_to_what_reaches_it(threshold):
     probability = smooth(seed=1)

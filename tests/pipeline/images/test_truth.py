@@ -6,7 +6,7 @@ from PIL import Image
 
 from pipeline.failures import BadImage
 from pipeline.images.truth import decode_mask, decode_truth
-from tests.pipeline.encoded import encode, encode_array, palette_image
+from tests.pipeline.encoded import encode, encode_array, palette_image, reason
 
 
 def test_masks_and_truths_are_never_decoded_at_reduced_scale():
@@ -91,10 +91,52 @@ def test_a_truth_that_is_all_foreground_or_all_background():
         assert (truth == expected).all()
 
 
-def test_a_prediction_is_never_taken_for_labels():
-    """A map that says 1/255 at most is an empty mask, not a full one."""
-    faint = np.array([[0, 1, 0, 1]], np.uint8)
-    assert decode_mask(encode_array(faint)).tolist() == faint.tolist()
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+def test_a_prediction_of_zeros_and_ones_is_refused_by_name(dtype):
+    """As probabilities they are an empty mask, as labels a full one."""
+    labels = np.array([[0, 1, 0, 1]], dtype)
+    data = encode_array(labels, "TIFF")
+    assert reason(decode_mask, data) == "mask_values"
+    empty = decode_mask(encode_array(labels * 0, "TIFF"))
+    assert empty.tolist() == [[0, 0, 0, 0]]
+    # As a picture of one bit it can only be meant in one way.
+    assert decode_mask(encode_array(labels == 1)).tolist() == [[0, 255, 0, 255]]
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        np.array([[0, 200, 255]], np.uint16),
+        np.array([[0, 200, 255]], np.int32),
+        np.array([[0, 200, 255]], np.float32),
+        np.array([[0, 1.5, 1]], np.float32),
+    ],
+    ids=["16 bits", "32 bits", "floats of 255", "floats above 1"],
+)
+def test_a_prediction_whose_numbers_could_mean_two_things_is_refused_by_name(levels):
+    with pytest.raises(BadImage, match="as 8-bit gray") as caught:
+        decode_mask(encode_array(levels, "TIFF"))
+    assert caught.value.reason == "mask_values"
+
+
+def test_a_prediction_of_floats_is_a_probability():
+    levels = np.array([[0, 0.25, 0.5, 1]], np.float32)
+    assert decode_mask(encode_array(levels, "TIFF")).tolist() == [[0, 64, 128, 255]]
+
+
+@pytest.mark.parametrize("classes", [[1], [15], [1, 2, 20]])
+def test_a_truth_of_small_numbers_beside_255_is_refused(classes):
+    """As those of PASCAL VOC in gray, where 255 is a border to ignore."""
+    labels = np.array([[0, *classes, 255]], np.uint8)
+    with pytest.raises(BadImage, match="255, which then usually means to ignore") as caught:
+        decode_truth(encode_array(labels), (labels.shape[1], 1))
+    assert caught.value.reason == "truth_values"
+
+
+def test_a_soft_truth_is_no_map_of_classes():
+    levels = np.array([[0, 1, 2, 127, 250, 255]], np.uint8)
+    truth = decode_truth(encode_array(levels), (6, 1))
+    assert truth.tolist() == [[False, False, False, False, True, True]]
 
 
 def test_a_mask_in_lab_is_its_lightness():
