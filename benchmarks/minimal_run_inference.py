@@ -41,7 +41,7 @@ def decode(file: fileio.ReadableFile, size: int):
         A key, which is the photo's name and its upright size, and the pixels for the network,
         float32 (size, size, 3) in [0, 255].
     """
-    pixels, upright = decode_image(file.read(), size)
+    pixels, upright, _ = decode_image(file.read(), size)
     return (Path(file.metadata.path).stem, upright), pixels.astype(np.float32)
 
 

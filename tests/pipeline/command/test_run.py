@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.command.interrupts import LastWords
 from pipeline.command.run import annotate
 from tests.pipeline.shard_files import files_below, lay
 
@@ -33,3 +34,10 @@ def test_a_plan_is_printed_and_nothing_is_done(here, capsys):
     assert annotate(["--input=in", "--plan"]) == 0
     assert capsys.readouterr().out.startswith("input    1 image files, 0 shards\n")
     assert files_below(here) == ["in/a.jpg"]
+
+
+@pytest.mark.parametrize("flags", [["--input=none"], ["--input=in", "--plan"]])
+def test_before_a_job_starts_an_interrupt_finds_that_nothing_was_done(here, flags):
+    words = LastWords("nothing was done yet")
+    annotate(flags, words)
+    assert words.text == "nothing was done yet"

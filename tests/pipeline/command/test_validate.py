@@ -57,9 +57,11 @@ def test_every_flag_has_a_default():
         threshold=None,
         model_content=content_of_model("basnet_mini"),
         read_timeout=60,
+        max_megapixels=200,
         resume=False,
         processes=1,
     )
+    assert job().max_pixels == 200_000_000 and job("--max_megapixels=0.5").max_pixels == 500_000
     assert parse([]).max_failure_rate == 0.1
     assert parse([]).overwrite is False
 
@@ -85,6 +87,10 @@ def test_every_flag_has_a_default():
         (["--output", "in"], ["--output", "'in'", "not empty", "--overwrite"]),
         (["--output", "in/a.jpg/out"], ["--output", "cannot be written to"]),
         (["--read_timeout=0"], ["--read_timeout", "above 0", "0.0"]),
+        (["--max_megapixels=0"], ["--max_megapixels", "above 0", "0.0"]),
+        (["--max_megapixels=-3"], ["--max_megapixels", "-3"]),
+        (["--max_megapixels=nan"], ["--max_megapixels", "nan"]),
+        (["--max_megapixels=inf"], ["--max_megapixels", "inf"]),
         (["--resume", "--overwrite"], ["--resume", "--overwrite", "give one"]),
         (["--model=basnet_mimi"], ["'basnet_mimi'", "did you mean basnet_mini?"]),
         (["--model=zzzz"], ["--model", "'zzzz'", "presets are basnet_mini"]),

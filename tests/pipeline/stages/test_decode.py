@@ -1,10 +1,14 @@
 """The stage that decodes: what it can, and a failure for each of the rest."""
 
+from dataclasses import replace
+
 import apache_beam as beam
+import numpy as np
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from pipeline.failures import Failure
+from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import ImageRecord, Item, Truth
 from pipeline.stages.decode import DecodeImages, decode
 from tests.pipeline.encoded import encode
@@ -19,6 +23,20 @@ def test_an_image_keeps_its_identity_and_its_size():
     decoded = decode(one, 4).result
     assert decoded.item == one.item and decoded.size == (3, 2)
     assert decoded.pixels.tolist() == [[[9, 9, 9]] * 4] * 4
+
+
+def test_what_was_guessed_goes_with_the_image():
+    wide = record("a", encode(Image.fromarray(np.array([[0, 4095]], np.uint16))))
+    guessed = decode(wide, 4).result.item
+    assert "12 bits" in guessed.guess
+    assert replace(guessed, guess="") == wide.item
+
+
+def test_a_limit_of_pixels_is_kept_to_and_named():
+    one = record("a", encode(Image.new("L", (40, 30))))
+    assert decode(one, 4, 1200).failure is None
+    failure = decode(one, 4, 1199).failure
+    assert failure.reason == "too_large" and "--max_megapixels" in failure.message
 
 
 def test_what_is_no_image_is_a_failure_of_this_stage():
@@ -38,7 +56,7 @@ def test_the_stage_decodes_what_it_can_and_names_the_rest():
         record("d", b"text"),
     ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        decoded = pipeline | beam.Create(records) | DecodeImages(4, 2, 1)
+        decoded = pipeline | beam.Create(records) | DecodeImages(4, 2, 1, MAX_PIXELS)
         images = decoded.results | "I" >> beam.Map(
             lambda one: (one.item, one.size, one.pixels.tolist())
         )

@@ -9,6 +9,7 @@ from apache_beam.testing.util import assert_that
 
 from model.metrics.pair import compare, describe_mask
 from pipeline.failures import Failure
+from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import ImageRecord, Item, Truth
 from pipeline.stages.score import ScoreMasks, score, score_stored
 from tests.pipeline.encoded import encode_array
@@ -66,6 +67,23 @@ def test_a_truth_that_cannot_be_used_leaves_a_row_that_says_why(truth, reason):
     json.loads(row.to_json())
 
 
+def test_what_was_guessed_of_an_image_is_in_its_row():
+    prediction, truth = pair(5)
+    guessed = Item("a", "in/a.png", "c", Truth(encode_array(truth)), "12 bits in 16")
+    line = json.loads(score(guessed, prediction).to_json())
+    assert (line["status"], line["guess"]) == ("ok", "12 bits in 16")
+    assert "guess" not in json.loads(score(item(), prediction).to_json())
+
+
+def test_a_mask_or_a_truth_above_the_limit_of_pixels_is_refused_by_name():
+    prediction, truth = pair(6)
+    record = ImageRecord(item("a", encode_array(truth)), encode_array(prediction))
+    assert score_stored(record, 54).result.status == "ok"
+    assert score_stored(record, 53).failure.reason == "too_large"
+    row = score(record.item, prediction, 53)
+    assert row.status == "bad_truth" and "--max_megapixels" in row.values["truth_error"]
+
+
 def test_a_mask_that_is_no_image_is_a_failure_of_decoding():
     failure = score_stored(ImageRecord(item(), b"text")).failure
     assert (failure.key, failure.stage, failure.reason) == ("a", "decode", "not_an_image")
@@ -101,6 +119,6 @@ def test_the_stage_scores_pairs_and_names_what_it_cannot_score():
         ]
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        scored = pipeline | beam.Create(records) | ScoreMasks(1)
+        scored = pipeline | beam.Create(records) | ScoreMasks(1, MAX_PIXELS)
         assert_that(scored.results, check_rows, label="rows")
         assert_that(scored.failures, check_failures, label="failures")

@@ -129,6 +129,31 @@ def test_a_map_that_is_not_finite_is_a_failure_of_its_image_alone():
     assert found[1].failure.key == "1.jpg"
 
 
+@pytest.mark.parametrize("noise", [0, 2])
+@pytest.mark.parametrize("level", [0, 128, 253])
+def test_a_photo_of_one_colour_is_empty_and_the_network_is_not_asked(level, noise):
+    def none(_):
+        raise AssertionError("the network was asked")
+
+    page = image(0)
+    page.pixels[:] = level + np.random.default_rng(1).integers(0, noise + 1, page.pixels.shape)
+    (found,) = segment([page], none)
+    assert found.result.probability.tolist() == [[0] * 4] * 4
+    assert (found.result.item, found.result.size) == (page.item, page.size)
+
+
+def test_among_others_a_photo_of_one_colour_leaves_the_batch_and_no_other_does():
+    images = [image(number) for number in range(3)]
+    images[1].pixels[:] = 200, 90, 7
+    # Not one colour: a single pixel of a single channel differs.
+    images[2].pixels[:] = 200, 90, 7
+    images[2].pixels[3, 2, 1] = 93
+    found = {one.result.item.key: one.result for one in segment(images, Network())}
+    assert Network.batches == [2]
+    assert set(found) == {"0.jpg", "1.jpg", "2.jpg"}
+    assert found["1.jpg"].probability.max() == 0 < found["2.jpg"].probability.min()
+
+
 @pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (3, 8), (8, 8), (21, 4)])
 def test_every_image_comes_out_once_and_no_batch_is_too_large(count, batch_size):
     # Every fifth is poisoned: in full batches and in what is left at a bundle's end.

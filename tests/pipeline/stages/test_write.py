@@ -13,6 +13,7 @@ from model.metrics.pair import compare, describe_mask
 from pipeline.failures import OutputLost
 from pipeline.images import memory
 from pipeline.images.mask import full_size_mask
+from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import ImageRecord, Item, Prediction, Truth
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.write import WriteAndScore, write_and_score, write_mask
@@ -104,7 +105,7 @@ def test_the_stage_writes_each_mask_and_scores_what_it_wrote(tmp_path, threshold
         assert compare(mask, truth).values.items() <= found["a.jpg"].values.items()
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        stage = WriteAndScore(str(tmp_path), threshold, 2, 1)
+        stage = WriteAndScore(str(tmp_path), threshold, 2, 1, MAX_PIXELS)
         written = pipeline | beam.Create(predictions) | stage
         assert_that(written.results, check, label="rows")
         failures = written.failures | beam.Map(lambda one: (one.key, one.stage))
@@ -127,9 +128,9 @@ def annotate_large(output):
             for number in range(6)
         ]
         with beam.Pipeline(runner="FnApiRunner") as pipeline:
-            decoded = pipeline | beam.Create(records) | DecodeImages(8, window, 1)
+            decoded = pipeline | beam.Create(records) | DecodeImages(8, window, 1, MAX_PIXELS)
             predictions = decoded.results | beam.Map(red)
-            predictions | WriteAndScore(output, None, window, 1)
+            predictions | WriteAndScore(output, None, window, 1, MAX_PIXELS)
 
 
 def test_stages_do_not_wait_for_each_other_with_the_room_for_a_large_image(tmp_path):
