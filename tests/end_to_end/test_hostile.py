@@ -103,7 +103,7 @@ def test_every_failure_has_a_short_code_and_a_message_of_one_line(job):
     *_, failures = job
     for failure in failures:
         assert re.fullmatch(r"[A-Za-z_]{3,40}", failure["reason"]), failure
-        assert failure["stage"] in ("read", "decode")
+        assert failure["stage"] in ("index", "read", "decode")
         assert 0 < len(failure["message"]) <= 200
         assert len(failure["message"].splitlines()) == 1
 
