@@ -35,6 +35,8 @@ setup(
     extras_require={
         # Buckets of Google Cloud and the Dataflow service.
         "gcp": ["apache-beam[gcp]>=2.77,<3"],
+        # Photos of iPhones.
+        "heic": ["pillow-heif>=1.1,<2"],
         # Reads the authors' basnet.pth, without running code in it.
         "torch": ["torch>=2.13,<3"],
         # Loads KerasHub's presets; each minor release may rebuild the graph that is copied.

@@ -7,6 +7,7 @@ strips, or thousands of passes over the picture. No honest image does what is re
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import warnings
@@ -27,7 +28,16 @@ MAX_PIXELS = 200_000_000
 MAX_MEMORY = 1_610_612_736
 # Measured peaks. WebP holds three more copies, TIFF a strip as large as the image and a turned
 # copy. JPEG depends on the image.
-BYTES_A_PIXEL = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 12, "WEBP": 16}
+BYTES_A_PIXEL = {
+    "PNG": 4,
+    "BMP": 4,
+    "DIB": 4,
+    "GIF": 4,
+    "TIFF": 12,
+    "WEBP": 16,
+    "AVIF": 12,
+    "HEIF": 12,
+}
 # Encoders write about 10. A scan of 95 bytes costs a pass over the whole picture.
 MAX_JPEG_SCANS = 100
 # Pillow decodes runs in Python, and a run of four bytes can skip 255 rows.
@@ -101,7 +111,7 @@ def _open(
     file = _Bounded(data)
     try:
         with bad_image(kind_of(data)):
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=_readable())
     except BadImage as error:
         cause = error.__cause__
         if isinstance(cause, UnidentifiedImageError):
@@ -118,6 +128,17 @@ def _open(
         scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
     _check_cost(image, size, data, max_pixels)
     return image, size, scaled
+
+
+@functools.cache
+def _readable() -> tuple[str, ...]:
+    """The formats that this installation of Pillow reads."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 class _Bounded(io.BytesIO):

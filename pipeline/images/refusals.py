@@ -21,14 +21,15 @@ _SIGNATURES = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
 _CONVERT, _UNPACK = "convert it to JPEG or PNG first", "unpack it first"
+_HEIC = f"install pillow-heif, or {_CONVERT}"
 _PAGE, _VIDEO = "download the image itself", "save one of its frames as JPEG or PNG"
 # How others begin that people take for photos: offset, bytes, name, and what would do.
 _OTHERS = (
     (4, b"ftypavif", "an AVIF image"),
     (4, b"ftypavis", "an AVIF image"),
-    (4, b"ftyphei", "a HEIC image"),
-    (4, b"ftyphev", "a HEIC image"),
-    (4, b"ftypmif1", "a HEIC image"),
+    (4, b"ftyphei", "a HEIC image", _HEIC),
+    (4, b"ftyphev", "a HEIC image", _HEIC),
+    (4, b"ftypmif1", "a HEIC image", _HEIC),
     (4, b"ftypcrx", "a raw photo of a Canon camera"),
     (4, b"ftyp", "a video", _VIDEO),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import apache_beam as beam
 
-from pipeline.failures import Attempt, attempt
+from pipeline.failures import Attempt, BadImage, attempt
 from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.images.photo import decode_image
 from pipeline.records import DecodedImage, ImageRecord
 from pipeline.stages.outcomes import Outcome, split_attempts
 from pipeline.stages.threads import InThreads
+from pipeline.storage.tfrecord import is_head
 
 
 class DecodeImages(beam.PTransform):
@@ -45,5 +46,9 @@ def decode(record: ImageRecord, size: int, max_pixels: int = MAX_PIXELS) -> Atte
 
 
 def _decoded(record: ImageRecord, size: int, max_pixels: int) -> DecodedImage:
+    if is_head(record.image):
+        raise BadImage(
+            "unsupported", "a TFRecord shard by its first bytes; --input_format tfrecord reads it"
+        )
     photo = decode_image(record.image, size, max_pixels)
     return DecodedImage(replace(record.item, guess=photo.guess), photo.pixels, photo.size)

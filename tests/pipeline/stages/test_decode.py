@@ -12,6 +12,7 @@ from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import ImageRecord, Item, Truth
 from pipeline.stages.decode import DecodeImages, decode
 from tests.pipeline.encoded import encode
+from tests.pipeline.shard_files import example, write_shard
 
 
 def record(key, data):
@@ -69,3 +70,10 @@ def test_the_stage_decodes_what_it_can_and_names_the_rest():
             ("d", "decode", "not_an_image"),
         ]
         assert_that(failures, equal_to(expected), label="failures")
+
+
+def test_a_shard_among_photos_is_told_with_the_flag_that_reads_it(tmp_path):
+    write_shard(tmp_path / "s", [example(b"a.jpg", b"x")])
+    failure = decode(record("s", (tmp_path / "s").read_bytes()), 32).failure
+    assert failure.reason == "unsupported"
+    assert "--input_format tfrecord" in failure.message
