@@ -19,7 +19,7 @@ from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
 from pipeline.storage.patterns import list_pattern, suffix_of
 
-SAMPLE = str(Path(__file__).parents[1] / "sample")
+SAMPLE = str(Path(__file__).parents[1] / "sample" / "*.tfrecord")
 # Flags refused together with --masks. A value other than the default means that the user gave it.
 ANNOTATION_FLAGS = (
     "input_format",

@@ -40,7 +40,7 @@ def read_head(output: str) -> dict | None:
 def identity(job: Job) -> dict:
     """What decides masks and rows besides the images; a finished image has to agree in it."""
     return {
-        "format": 2,
+        "format": 3,
         "scores": job.masks is not None,
         "model": job.model,
         "model_content": job.model_content,

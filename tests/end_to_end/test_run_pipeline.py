@@ -94,26 +94,6 @@ def test_too_many_failures_give_status_3(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "message"),
-    [
-        ("a.png", (9, 9), "1 ground truths cannot be used; truth_error in metrics/ says why"),
-        ("b.png", (8, 8), "no image has a ground truth that --truth 'truth' names"),
-    ],
-)
-@pytest.mark.slow
-def test_truths_that_cannot_be_used_and_those_that_are_not_there_are_told_apart(
-    tmp_path, name, size, message
-):
-    for folder, file, pixels in (("in", "a.png", (8, 8)), ("truth", name, size)):
-        (tmp_path / folder).mkdir()
-        Image.new("L", pixels, 255).save(tmp_path / folder / file)
-    status, _, err = run("--input=in", "--truth=truth", cwd=tmp_path)
-    assert status == 0
-    told = [line for line in err.splitlines() if "truth" in line]
-    assert told == [message]
-
-
-@pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--threshhold=1"], "unknown argument '--threshhold=1'; did you mean --threshold?"),
