@@ -113,6 +113,8 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
     assert out.splitlines() == [
         "input    201 image files, 0 shards",
         "truth    3 masks, for 3 of the image files",
+        "unused   1 masks, such as truth/none.png",
+        "missing  198 image files have no truth, such as 0.png",
         "names    2 masks cannot have their image's name alone, as others could",
         "model    basnet_mini at 64 x 64, float32, batches of 8, "
         "to binary masks of what reaches 0.5",

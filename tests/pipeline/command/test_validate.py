@@ -45,7 +45,7 @@ def test_storage_is_looked_at_as_beams_flags_say(monkeypatch):
 def test_every_flag_has_a_default():
     assert job() == Job(
         output="output",
-        inputs=(str(ROOT / "pipeline" / "sample"),),
+        inputs=(str(ROOT / "pipeline" / "sample" / "*.tfrecord"),),
         input_format="auto",
         truth=None,
         masks=None,
