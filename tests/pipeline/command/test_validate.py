@@ -220,3 +220,18 @@ def test_what_the_job_writes_is_not_to_be_read(folder, argv, flag, what):
     lay(folder / "out", "masks/a.png", "journal/job.json")
     message = refused(*argv, "--output=out", flag)
     assert what in message and "masks" in message
+
+
+def test_a_tilde_behind_an_equals_sign_is_the_users_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    found = job("--input=~/in", "--truth=~/truth", "--output=~/out")
+    assert (found.inputs, found.truth) == ((f"{folder}/in",), f"{folder}/truth")
+    assert found.output == f"{folder}/out"
+
+
+def test_inputs_of_a_flag_that_is_given_twice_are_all_kept():
+    assert job("--input", "in", "in/a.jpg", "--input=in/*.jpg").inputs == (
+        "in",
+        "in/a.jpg",
+        "in/*.jpg",
+    )
