@@ -1,8 +1,8 @@
 """Ctrl-C: one line and status 130, at any moment and on every local runner.
 
 Python raises ``KeyboardInterrupt`` in the main thread only, which Beam's runners may keep waiting,
-and every library on the way may print a traceback. So the signal is blocked in all threads, worker
-processes inherit that, and one thread waits for it.
+and every library on the way may print a traceback. So the signal is blocked in all threads, one
+thread waits for it, and worker processes ignore it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ def end_at_interrupt(text: str) -> LastWords:
     words = LastWords(text)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and hasattr(signal, "sigwait"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        if sys.platform == "linux":
+            # Linux keeps a signal that is blocked for who waits for it, ignored or not. Worker
+            # processes inherit that it is ignored; their shell would lift the block.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_wait, args=(words,), daemon=True).start()
     return words
 

@@ -196,7 +196,7 @@ def test_scores_of_existing_masks_are_resumed_too(few):
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
-    photos(tmp_path, 1000)
+    photos(tmp_path, 2000)
     status, _, err = run(*FLAGS, "--output=whole", cwd=tmp_path)
     assert status == 0, err
     rng, rows = random.Random(0), 0
@@ -214,7 +214,7 @@ def test_nothing_is_lost_or_doubled_by_twenty_kills(tmp_path):
         # What has its final name is whole.
         for mask in (tmp_path / "killed" / "masks").glob("*.png"):
             assert mask.read_bytes() == (tmp_path / "whole" / "masks" / mask.name).read_bytes()
-    assert 300 < rows < 1000
+    assert 500 < rows < 2000
     status, _, err = run(*FLAGS, "--output=killed", "--resume", cwd=tmp_path)
     assert status == 0, err
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
