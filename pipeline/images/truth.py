@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from model.metrics.counts import TRUTH_THRESHOLD
 from pipeline.failures import BadImage
 from pipeline.images.mask_channel import mask_channel
 from pipeline.images.open_safely import MAX_PIXELS, opened
@@ -68,7 +69,7 @@ def decode_truth(data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXEL
         channel = mask_channel(image, "truth")
         numbers = _holds_numbers(image)
         if image.mode == "P" and not numbers:
-            return _upright(image, channel, turn) > 128
+            return _upright(image, channel, turn) > TRUTH_THRESHOLD
         # Before 16 bits become 8, which would turn a faint gray into a label.
         labels = _upright(image, _labels if numbers else channel, turn)
         if labels.max() == 1:
@@ -78,7 +79,7 @@ def decode_truth(data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXEL
             raise BadImage("truth_values", what)
         gray = _upright(image, channel, turn)
     _check_levels(gray, labels.max())
-    return gray > 128
+    return gray > TRUTH_THRESHOLD
 
 
 def _check_levels(gray: np.ndarray, largest: int) -> None:
@@ -90,7 +91,7 @@ def _check_levels(gray: np.ndarray, largest: int) -> None:
             f"the truth holds small numbers such as {np.flatnonzero(counts[1:])[0] + 1} beside "
             "255, which then usually means to ignore a pixel; save foreground as 255, else 0",
         )
-    if largest > 0 and gray.max() <= 128:
+    if largest > 0 and gray.max() <= TRUTH_THRESHOLD:
         what = f"in 8 bits, the truth is {gray.max()} at most; foreground is over 128"
         raise BadImage("truth_values", what)
 

@@ -84,13 +84,15 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Pr
     A photo of one colour has no object. It gets an empty map without asking the network, which may
     see things there.
     """
-    flat = [image for image in images if is_flat(image.pixels)]
-    for image in flat:
-        empty = np.zeros(image.pixels.shape[:2], np.float32)
-        yield Attempt(Prediction(image.item, empty, image.size))
-    images = [image for image in images if not is_flat(image.pixels)] if flat else images
-    if images:
-        yield from _ask(images, network)
+    asked = []
+    for image in images:
+        if is_flat(image.pixels):
+            empty = np.zeros(image.pixels.shape[:2], np.float32)
+            yield Attempt(Prediction(image.item, empty, image.size))
+        else:
+            asked.append(image)
+    if asked:
+        yield from _ask(asked, network)
 
 
 def _ask(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
