@@ -15,24 +15,49 @@ from pipeline.failures import Failure
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """Records of a shard that follow one another; all of them by default.
+
+    Attributes:
+        offset: Where in the shard they start, in bytes.
+        first: Number of the first.
+        count: How many there are; None for all to the shard's end.
+        is_last: Whether they are the shard's last.
+        renamed: (number, key, mask) of the records whose names others of the shard have, too.
+    """
+
+    offset: int = 0
+    first: int = 0
+    count: int | None = None
+    is_last: bool = True
+    renamed: tuple[tuple[int, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """Where images are to be read from. It names files and holds none.
 
     Attributes:
         path: An image file or a shard.
-        root: The folder that keys of image files are relative to.
+        key: The image's key; of a shard, what the keys of its records begin with.
+        mask: Path of the mask below the output folder; of a shard, the folder of its masks. Where
+            existing masks are scored: the path of that mask. No other source has it.
         truth: The image file's ground truth, or None.
-        offset: Where in the shard to start, in bytes.
-        first: Number of the first record to read.
-        count: How many records to read; None for an image file.
+        size: Bytes of the file; 0 if nothing has listed it.
+        stamp: What a listing says of the image and its truth, and what changes when they do; empty
+            if nothing has listed them.
+        chunk: Which records of a shard; None for an image file.
+        finished: What an earlier run has made of it, to be compared with what is read.
     """
 
     path: str
-    root: str = ""
+    key: str
+    mask: str
     truth: str | None = None
-    offset: int = 0
-    first: int = 0
-    count: int | None = None
+    size: int = 0
+    stamp: str = ""
+    chunk: Chunk | None = None
+    finished: tuple[Finished, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,17 +87,35 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What an image was read from.
+
+    Attributes:
+        source: ``mask`` of its ``Source``.
+        stamp: ``stamp`` of its ``Source``.
+        number: Of the record in its shard; 0 for an image file.
+        is_last: Whether no record follows in its shard.
+    """
+
+    source: str = ""
+    stamp: str = ""
+    number: int = 0
+    is_last: bool = True
+
+
+@dataclass(frozen=True)
 class Item:
     """What an image is called, where its mask is, and what it is made of.
 
     Attributes:
-        key: Path below the input's folder, or the record's own name in a shard. Where another
-            image has the same key: the whole path, or the shard's path and the record's number.
+        key: Path below the input's folder; of a record, the path of the shard below it and the
+            record's own name. Where another has the same: the whole path of image or shard.
         mask: Path of the mask below the output folder, shared with no other image. Where existing
             masks are scored: the path of that mask.
         content: Digest of key, image and ground truth, see ``content_of``.
         truth: The ground truth, or None.
         guess: What was guessed when the image was decoded, in words; empty as a rule.
+        origin: Where a resumed run finds it again.
     """
 
     key: str
@@ -80,6 +123,7 @@ class Item:
     content: str = ""
     truth: Truth | None = None
     guess: str = ""
+    origin: Origin = Origin()
 
     def without_truth(self) -> Item:
         """The same item for a row: rows are grouped, and must not carry images."""
@@ -138,16 +182,15 @@ class MetricsRow:
         size: (width, height) of the upright image.
         status: ``"ok"``, or ``"bad_truth"`` if there is a ground truth that cannot be read or used.
         values: Name to figure, in the order of the file.
-        f_curve: float64 (256,), F-measure at each threshold; None without truth.
-        e_curve: float64 (256,), E-measure at each threshold; None without truth.
+        level_counts: What the curves of the data set are made of, see ``LevelCounts.to_bytes``;
+            None without truth.
     """
 
     item: Item
     size: tuple[int, int]
     status: str
     values: dict
-    f_curve: np.ndarray | None = field(default=None, repr=False)
-    e_curve: np.ndarray | None = field(default=None, repr=False)
+    level_counts: bytes | None = field(default=None, repr=False)
 
     @property
     def key(self) -> str:
@@ -159,6 +202,19 @@ class MetricsRow:
         width, height = self.size
         head = {"key": self.key, "status": self.status, "mask": self.item.mask}
         return json.dumps({**head, "width": width, "height": height, **self.values})
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An image that an earlier run has finished.
+
+    Attributes:
+        row: Its row.
+        mask_is_there: Whether its mask is.
+    """
+
+    row: MetricsRow
+    mask_is_there: bool
 
 
 def content_of(key: str, image: bytes, truth: Truth | None) -> str:

@@ -32,13 +32,11 @@ class Comparison:
 
     Attributes:
         values: Metric names to values, in a fixed order; None where a metric is not defined.
-        f_curve: float64 (256,), at index t the F-measure of the mask ``prediction >= t``.
-        e_curve: float64 (256,), the E-measure of that mask.
+        counts: What the curves over the thresholds are made of.
     """
 
     values: dict[str, float | None]
-    f_curve: np.ndarray
-    e_curve: np.ndarray
+    counts: LevelCounts
 
 
 def describe_mask(prediction: np.ndarray) -> dict:
@@ -89,7 +87,7 @@ def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
         truth: bool (H, W), True on the salient object.
 
     Returns:
-        The metrics by name and the two curves over the 256 thresholds.
+        The metrics by name, and how many pixels have which level.
 
     Raises:
         ValueError: The shapes differ.
@@ -116,7 +114,7 @@ def compare(prediction: np.ndarray, truth: np.ndarray) -> Comparison:
         "boundary_iou": boundary_iou(mask, truth),
         "relaxed_boundary_f": relaxed_boundary_f(mask, truth),
     }
-    return Comparison(values, f_curve, e_curve)
+    return Comparison(values, counts)
 
 
 def _quadrant_histograms(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -70,12 +70,7 @@ def score(item: Item, prediction: np.ndarray, max_pixels: int = MAX_PIXELS) -> M
     compared = _compare(item.key, prediction, item.truth, max_pixels)
     if compared.failure is not None:
         return _without_figures(row, compared.failure)
-    return replace(
-        row,
-        values=values | compared.result.values,
-        f_curve=compared.result.f_curve,
-        e_curve=compared.result.e_curve,
-    )
+    return replace(row, values=values | compared.result.values, level_counts=compared.result.counts.to_bytes())
 
 
 def _compare(

@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, AsSingleton
 
+from model.metrics.counts import LevelCounts
 from model.metrics.data_set import DatasetStatistics, merge_all
 from pipeline.failures import Failure
 from pipeline.output_layout import SUMMARY
@@ -67,7 +68,10 @@ class MergeRows(beam.CombineFn):
 
     def add_input(self, statistics: DatasetStatistics, row: MetricsRow) -> DatasetStatistics:
         """Adds an image."""
-        return statistics.add_row(row.values, row.f_curve, row.e_curve)
+        if row.level_counts is None:
+            return statistics.add_row(row.values)
+        counts = LevelCounts.from_bytes(row.level_counts)
+        return statistics.add_row(row.values, counts.f_curve(), counts.e_curve())
 
     def merge_accumulators(self, parts) -> DatasetStatistics:
         """Merges what bundles or workers have gathered."""

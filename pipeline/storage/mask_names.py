@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pipeline.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import MASKS
 
 LONGEST_PART = 100
 LONGEST_NAME = 400
+
+_SHARD_SUFFIX = re.compile(
+    r"(\.gz$)|\.(tfrecords?|tfrec|records?)(?=(-\d+-of-\d+)?(\.gz)?$)", re.IGNORECASE
+)
 
 # Control characters, characters that some file system refuses, line breaks and marks that change
 # the direction of writing, and lone surrogates.
@@ -22,34 +28,124 @@ _DEVICE = re.compile(
 )
 
 
-def claims(key: str) -> set[str]:
-    """What a key lays claim to: itself, and each name that its mask could have.
+class Named(NamedTuple):
+    """The final name of an image or a shard.
+
+    Attributes:
+        key: The key that is shown; of a shard, what the keys of its records begin with.
+        mask: Path of the mask below the output folder; of a shard, the folder of its masks.
+    """
+
+    key: str
+    mask: str
+
+
+def claim_of_image(key: str) -> str:
+    """What an image's key lays claim to; images with different claims never share a mask.
 
     Names are folded, as file systems that ignore case compare them.
     """
-    return {_key_itself(key), *(_folded(name) for name in _candidates(key))}
+    return _folded(_safe(stem(key)))
 
 
-def own_names(key: str, taken: Collection[str], place: str) -> tuple[str, str]:
-    """The final key of an image, and a name for its mask that no other mask has.
+def claim_of_shard(key: str) -> str:
+    """What a shard's key lays claim to: the folder of its masks."""
+    return _folded(_safe_folder(shard_stem(key))) + "/"
+
+
+def claims_of_folders(key: str) -> set[str]:
+    """The claims of the folders in which the masks of an image or a shard lie."""
+    folders = _folded(_safe(key)).split("/")[:-1]
+    return {"/".join(folders[:depth]) + "/" for depth in range(1, len(folders) + 1)}
+
+
+def name_images(images: Sequence[tuple[str, str]]) -> list[Named]:
+    """Names the images of one claim, and their masks.
+
+    A mask is ``masks/<key without suffix>.png``. If another image claims that name, or if it ends
+    in a suffix of images itself, the whole key stays in it. If that name is claimed, too, the mask
+    lies in a folder named by a hash of the image's place. Where two images have the same key, the
+    place becomes the key.
 
     Args:
-        key: The image's key; it may hold anything.
-        taken: What more than one image ``claims``.
-        place: Where the image was read, different for every image.
-
-    Returns:
-        The key and the path of the mask below the output folder. The mask is ``masks/<key without
-        suffix>.png``. If another image claims that name, the suffix stays in it. If that name is
-        claimed, too, the mask lies in a folder named by a hash of ``place``. Where two images have
-        the same key, ``place`` becomes the key.
+        images: (key, place) of each image of the claim. A key may hold anything; the place is
+            different for every image.
     """
-    without_suffix, whole = _candidates(key)
-    for name in (without_suffix, whole):
-        if _folded(name) not in taken:
-            return key, f"{MASKS}/{name}.png"
-    shown = place if _key_itself(key) in taken else key
-    return shown, f"{MASKS}/~{_hash(place)}/{whole}.png"
+    keys = Counter(key for key, _ in images)
+    wholes = Counter(_folded(_candidates(key)[1]) for key in keys.elements())
+    named = []
+    for key, place in images:
+        without_suffix, whole = _candidates(key)
+        if len(images) == 1 and not _folded(without_suffix).endswith(IMAGE_SUFFIXES):
+            mask = without_suffix
+        elif wholes[_folded(whole)] == 1:
+            mask = whole
+        else:
+            mask = f"~{_hash(place)}/{whole}"
+        named.append(Named(place if keys[key] > 1 else key, f"{MASKS}/{mask}.png"))
+    return named
+
+
+def name_shard(key: str, place: str, *, is_alone: bool) -> Named:
+    """Names a shard, and the folder of its masks.
+
+    Args:
+        key: The shard's key.
+        place: Its whole path.
+        is_alone: Whether no other shard, and no folder of other masks, has its claim.
+    """
+    if is_alone:
+        return Named(shard_stem(key), f"{MASKS}/{_safe_folder(shard_stem(key))}")
+    return Named(place, f"{MASKS}/~{_hash(place)}/{_safe_folder(key)}")
+
+
+class RecordNames:
+    """Names the records of a shard one after the other, and tells them apart.
+
+    A mask has the record's name without suffix; with its suffix if an earlier record has that name;
+    and with the record's number if an earlier one has that, too. A key that an earlier record has
+    is followed by the record's number.
+
+    Args:
+        shard: The name of the shard.
+    """
+
+    def __init__(self, shard: Named):
+        self._shard = shard
+        self._taken: set[str] = set()
+        self._keys: set[str] = set()
+
+    def name(self, own: str, number: int) -> Named:
+        """The name of the next record.
+
+        Args:
+            own: The name that the record has in the shard; it may hold anything, or nothing.
+            number: The record's number.
+        """
+        plain = plain_name(self._shard, own, number)
+        key = f"{plain.key}#{number}" if plain.key in self._keys else plain.key
+        whole = own and _candidates(own)[1]
+        for name in filter(None, (_below(self._shard, plain), whole)):
+            if _folded(name) not in self._taken:
+                break
+        else:
+            name = f"{whole or number}~{number}"
+            while _folded(name) in self._taken:
+                name = f"{name}~{number}"
+        self._taken.add(_folded(name))
+        self._keys.add(plain.key)
+        return Named(key, f"{self._shard.mask}/{name}.png")
+
+
+def plain_name(shard: Named, own: str, number: int) -> Named:
+    """The name of a record that no other of its shard claims; see ``RecordNames.name``."""
+    name = _candidates(own)[0] if own else f"{number:06}"
+    return Named(f"{shard.key}/{own or name}", f"{shard.mask}/{name}.png")
+
+
+def shard_stem(key: str) -> str:
+    """The key of a shard without its suffix, but with its number of how many."""
+    return _SHARD_SUFFIX.sub("", key)
 
 
 def stem(key: str) -> str:
@@ -60,15 +156,22 @@ def stem(key: str) -> str:
     return key
 
 
-def _key_itself(key: str) -> str:
-    """A claim on the key itself, which no name of a mask can equal."""
-    return f"\0{_hash(key)}"
-
-
 def _candidates(key: str) -> tuple[str, str]:
     suffix = key[len(stem(key)) :]
     safe = _safe(stem(key))
     return safe, safe + suffix
+
+
+def _below(shard: Named, record: Named) -> str:
+    """The name of a mask below the folder of its shard."""
+    return record.mask[len(shard.mask) + 1 : -len(".png")]
+
+
+def _safe_folder(name: str) -> str:
+    """As ``_safe``, for a folder."""
+    safe = _safe(name)
+    # A folder and a mask cannot have the same name.
+    return f"{safe}_" if safe.lower().endswith(".png") else safe
 
 
 def _safe(name: str) -> str:

@@ -1,9 +1,17 @@
 """Keys that are meant to do harm, and the masks that the pipeline gives to keys."""
 
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 
-from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.mask_names import (
+    Named,
+    RecordNames,
+    claim_of_image,
+    claim_of_shard,
+    claims_of_folders,
+    name_images,
+    name_shard,
+)
 
 HOSTILE = (
     "../../etc/passwd.jpg",
@@ -49,15 +57,39 @@ HOSTILE = (
 
 
 def places_of(keys):
-    """What the pipeline does: names that several images claim are taken; then a name for each."""
-    counts = Counter(name for key in keys for name in claims(key))
-    taken = {name for name, count in counts.items() if count > 1}
-    own = [own_names(key, taken, f"/shard#{number}") for number, key in enumerate(keys)]
-    for number, (key, (name, path)) in enumerate(zip(keys, own, strict=True)):
-        # Only what shares its very name, and so gets a folder for its mask, goes by its place.
-        shared = keys.count(key) > 1 and path.startswith("masks/~")
-        assert name == (f"/shard#{number}" if shared else key)
-    return [path for _, path in own]
+    """What the pipeline does with image files: those of one claim are named together."""
+    claims = defaultdict(list)
+    for number, key in enumerate(keys):
+        claims[claim_of_image(key)].append((key, f"/place/{number}"))
+    own = {}
+    for images in claims.values():
+        for (_, place), named in zip(images, name_images(images), strict=True):
+            own[place] = named
+    paths = []
+    for number, key in enumerate(keys):
+        named = own[f"/place/{number}"]
+        # Only what shares its very name goes by its place.
+        assert named.key == (f"/place/{number}" if keys.count(key) > 1 else key)
+        paths.append(named.mask)
+    return paths
+
+
+def places_of_records(keys, shard=Named("s", "masks/s")):
+    """What the pipeline does with the records of a shard."""
+    names = RecordNames(shard)
+    named = [names.name(key, number) for number, key in enumerate(keys)]
+    assert all(one.key.startswith(f"{shard.key}/{key}") for one, key in zip(named, keys))
+    return [one.mask for one in named]
+
+
+def folders_of(shards, images):
+    """What the pipeline does with shards: the folders of their masks."""
+    marks = set().union(*map(claims_of_folders, [*shards, *images]))
+    claims = [claim_of_shard(key) for key in shards]
+    return [
+        name_shard(key, f"/place/{n}", is_alone=claims.count(claim) == 1 and claim not in marks)
+        for n, (key, claim) in enumerate(zip(shards, claims, strict=True))
+    ]
 
 
 def as_stored(path):

@@ -1,7 +1,9 @@
+import zlib
+
 import numpy as np
 import pytest
 
-from model.metrics.counts import count_levels
+from model.metrics.counts import LevelCounts, count_levels
 from model.metrics.pair import compare
 
 
@@ -13,8 +15,8 @@ def test_counts_alone_give_the_values_of_a_comparison(share):
     assert counts.mae() == comparison.values["mae"]
     assert counts.iou() == comparison.values["iou"]
     assert counts.dice() == comparison.values["dice"]
-    np.testing.assert_array_equal(counts.f_curve(), comparison.f_curve)
-    np.testing.assert_array_equal(counts.e_curve(), comparison.e_curve)
+    np.testing.assert_array_equal(counts.f_curve(), comparison.counts.f_curve())
+    np.testing.assert_array_equal(counts.e_curve(), comparison.counts.e_curve())
 
 
 def test_levels_are_counted_by_truth():
@@ -24,3 +26,18 @@ def test_levels_are_counted_by_truth():
     assert {level: int(counts.foreground[level]) for level in (0, 7, 255)} == {0: 1, 7: 1, 255: 1}
     assert (counts.size, counts.positives) == (6, 3)
     assert (counts.hits[8], counts.predicted[8]) == (1, 2)
+
+
+@pytest.mark.parametrize("largest", [0, 1, 300, 2**40])
+def test_counts_come_back_from_their_compact_form(largest):
+    rng = np.random.default_rng(largest)
+    counts = LevelCounts(*rng.integers(0, largest, (2, 256), endpoint=True))
+    found = LevelCounts.from_bytes(counts.to_bytes())
+    np.testing.assert_array_equal(found.background, counts.background)
+    np.testing.assert_array_equal(found.foreground, counts.foreground)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", zlib.compress(b"short")])
+def test_damaged_counts_are_told(data):
+    with pytest.raises(ValueError):
+        LevelCounts.from_bytes(data)

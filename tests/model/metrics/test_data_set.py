@@ -25,12 +25,12 @@ def golden_images():
         prediction = np.array(Image.open(path))
         truth = np.array(Image.open(GOLDEN / "truth" / path.name)) > 128
         comparison = compare(prediction, truth)
-        values, f_curve = comparison.values, comparison.f_curve
+        values, f_curve = comparison.values, comparison.counts.f_curve()
         if not truth.any():
             # Ours differ on purpose; the reference has F-measures of 0.
             values, f_curve = EXPECTED["images"][path.stem], np.zeros(256)
         row = {"key": path.stem, **describe_mask(prediction), **values}
-        images.append((row, f_curve, comparison.e_curve))
+        images.append((row, f_curve, comparison.counts.e_curve()))
     return images
 
 

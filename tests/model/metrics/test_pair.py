@@ -67,8 +67,8 @@ def test_hand_computed_pair():
 def test_curves_are_the_measures_of_every_thresholded_mask(seed):
     prediction, truth = random_pair(seed, (5, 7))
     comparison = compare(prediction, truth)
-    assert comparison.f_curve.dtype == comparison.e_curve.dtype == np.float64
-    assert comparison.f_curve.shape == comparison.e_curve.shape == (256,)
+    assert comparison.counts.f_curve().dtype == comparison.counts.e_curve().dtype == np.float64
+    assert comparison.counts.f_curve().shape == comparison.counts.e_curve().shape == (256,)
     for threshold in range(256):
         mask = prediction >= threshold
         hits, f = (mask & truth).sum(), 0.0
@@ -77,8 +77,10 @@ def test_curves_are_the_measures_of_every_thresholded_mask(seed):
             f = 1.3 * precision * recall / (0.3 * precision + recall)
         a, b = mask - mask.mean(), truth - truth.mean()
         alignment = 2 * a * b / (a * a + b * b)
-        assert comparison.f_curve[threshold] == pytest.approx(f)
-        assert comparison.e_curve[threshold] == pytest.approx(((alignment + 1) ** 2 / 4).sum() / 34)
+        assert comparison.counts.f_curve()[threshold] == pytest.approx(f)
+        assert comparison.counts.e_curve()[threshold] == pytest.approx(
+            ((alignment + 1) ** 2 / 4).sum() / 34
+        )
 
 
 def test_curves_do_not_depend_on_where_pixels_are():
@@ -88,8 +90,8 @@ def test_curves_do_not_depend_on_where_pixels_are():
         prediction.ravel()[order].reshape(4, 15), truth.ravel()[order].reshape(4, 15)
     )
     original = compare(prediction, truth)
-    np.testing.assert_array_equal(shuffled.f_curve, original.f_curve)
-    np.testing.assert_array_equal(shuffled.e_curve, original.e_curve)
+    np.testing.assert_array_equal(shuffled.counts.f_curve(), original.counts.f_curve())
+    np.testing.assert_array_equal(shuffled.counts.e_curve(), original.counts.e_curve())
     assert shuffled.values["weighted_f"] != pytest.approx(original.values["weighted_f"])
 
 

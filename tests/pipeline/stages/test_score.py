@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that
 
+from model.metrics.counts import LevelCounts
 from model.metrics.pair import compare, describe_mask
 from pipeline.failures import Failure
 from pipeline.images.open_safely import MAX_PIXELS
@@ -32,8 +33,9 @@ def test_with_truth_a_row_holds_both_sets_of_figures_and_the_curves():
     row = score(item("a", encode_array(truth)), prediction)
     expected = compare(prediction, truth)
     assert row.values == {**describe_mask(prediction), **expected.values}
-    np.testing.assert_array_equal(row.f_curve, expected.f_curve)
-    np.testing.assert_array_equal(row.e_curve, expected.e_curve)
+    counts = LevelCounts.from_bytes(row.level_counts)
+    np.testing.assert_array_equal(counts.foreground, expected.counts.foreground)
+    np.testing.assert_array_equal(counts.background, expected.counts.background)
     # Rows are grouped, and carry no images.
     assert (row.item, row.size, row.status) == (item("a"), (9, 6), "ok")
 
@@ -42,7 +44,7 @@ def test_without_truth_a_row_holds_the_description_only():
     prediction, _ = pair(1)
     row = score(item(), prediction)
     assert row.values == describe_mask(prediction)
-    assert row.status == "ok" and row.f_curve is None and row.e_curve is None
+    assert row.status == "ok" and row.level_counts is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_a_truth_that_cannot_be_used_leaves_a_row_that_says_why(truth, reason):
     error = row.values["truth_error"]
     assert error.startswith(f"{reason}: ") and len(error) > len(reason) + 5
     assert row.values == {**describe_mask(prediction), "truth_error": error}
-    assert row.f_curve is None and row.item == item()
+    assert row.level_counts is None and row.item == item()
     json.loads(row.to_json())
 
 

@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
+from model.metrics.counts import LevelCounts
 from model.metrics.data_set import DatasetStatistics
 from model.metrics.pair import compare, describe_mask
 from pipeline.failures import Failure
@@ -30,7 +31,11 @@ ROWS = [*(row(number, True if number % 3 else None) for number in range(9)), row
 def test_merging_in_any_bundles_equals_adding_the_rows_one_by_one():
     expected = DatasetStatistics.empty()
     for one in ROWS:
-        expected = expected.add_row(one.values, one.f_curve, one.e_curve)
+        curves = ()
+        if one.level_counts is not None:
+            counts = LevelCounts.from_bytes(one.level_counts)
+            curves = counts.f_curve(), counts.e_curve()
+        expected = expected.add_row(one.values, *curves)
     combine, parts = MergeRows(), []
     for bundle in (ROWS[:4], [], ROWS[4:5], ROWS[5:]):
         part = combine.create_accumulator()
@@ -84,7 +89,7 @@ def test_the_summary_keeps_the_statistics(tmp_path):
     values = {**describe_mask(prediction), **comparison.values}
     statistics = (
         DatasetStatistics.empty()
-        .add_row(values, comparison.f_curve, comparison.e_curve)
+        .add_row(values, comparison.counts.f_curve(), comparison.counts.e_curve())
         .add_row(describe_mask(prediction * np.uint8(0)))
     )
     write_summary(statistics, {"too_large": 2, "broken": 1}, 4, 0, {}, str(tmp_path))

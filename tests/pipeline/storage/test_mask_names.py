@@ -9,8 +9,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from pipeline.storage.mask_names import stem
-from tests.pipeline.mask_paths import HOSTILE, as_stored, places_of
+from pipeline.storage.mask_names import Named, RecordNames, shard_stem, stem
+from tests.pipeline.mask_paths import (
+    HOSTILE,
+    as_stored,
+    folders_of,
+    places_of,
+    places_of_records,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -174,3 +180,42 @@ def test_stem_takes_off_one_image_suffix_and_nothing_else():
     assert stem("a.jpg.png") == "a.jpg"
     assert stem("a.txt") == "a.txt"
     assert stem("jpg") == "jpg"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("a/train.tfrecord", "a/train"),
+        ("train.tfrecord-00003-of-00010.gz", "train-00003-of-00010"),
+        ("train-00003-of-00010", "train-00003-of-00010"),
+        ("x.tfrec", "x"),
+        ("x.RECORD.gz", "x"),
+        ("v1.2", "v1.2"),
+    ],
+)
+def test_a_shard_is_called_by_its_name_without_suffix(key, expected):
+    assert shard_stem(key) == expected
+
+
+def test_records_lie_in_a_folder_of_their_shard_under_their_own_names():
+    keys = ["a/b.jpg", "a/b.png", "a/b.jpg", "", "a/b.jpg"]
+    assert places_of_records(keys) == [
+        "masks/s/a/b.png",
+        "masks/s/a/b.png.png",
+        "masks/s/a/b.jpg.png",
+        "masks/s/000003.png",
+        "masks/s/a/b.jpg~4.png",
+    ]
+    names = RecordNames(Named("s", "masks/s"))
+    shown = [names.name(key, number).key for number, key in enumerate(keys)]
+    assert shown == ["s/a/b.jpg", "s/a/b.png", "s/a/b.jpg#2", "s/000003", "s/a/b.jpg#4"]
+
+
+def test_a_shard_shares_its_folder_with_nothing():
+    (alone,) = folders_of(["in/s.tfrecord"], ["in/s.jpg"])
+    assert alone == Named("in/s", "masks/in/s")
+    shards = ["s.tfrecord", "s.tfrecord.gz", "t.tfrecord"]
+    found = folders_of(shards, ["t/a.jpg"])
+    assert len({one.mask for one in found}) == 3
+    assert all(one.mask.startswith("masks/~") for one in found)
+    assert [one.key for one in found] == ["/place/0", "/place/1", "/place/2"]

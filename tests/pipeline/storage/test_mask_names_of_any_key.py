@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.storage.mask_names import stem
-from tests.pipeline.mask_paths import as_stored, places_of
+from tests.pipeline.mask_paths import as_stored, folders_of, places_of, places_of_records
 
 # Surrogates and control characters included, and what means something to some file system.
 PIECES = [
@@ -126,3 +126,31 @@ def test_every_mask_can_be_written_on_this_file_system(keys):
             with open(mask, "xb"):  # Fails if another image's is there.
                 assert mask.resolve().is_relative_to(root / "masks")
         assert sum(file.is_file() for file in root.rglob("*")) == len(keys)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(sets_of_keys())
+@example(["a.jpg", "a.png", "a.jpg~1", "a.png"])
+@example(["", "", "000000", "000001.jpg"])
+def test_no_two_records_of_a_shard_share_a_mask(keys):
+    paths = places_of_records(keys)
+    assert all(path.startswith("masks/s/") and path.endswith(".png") for path in paths)
+    for same in zip(*map(views, paths), strict=True):
+        assert len(set(same)) == len(keys)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(sets_of_keys(), sets_of_keys())
+@example(["s", "S.tfrecord", "s/t"], ["s/a.jpg", "t/a.jpg"])
+@example(["a", "a/b"], ["b/x.jpg", "x.jpg"])
+@example(["a.png"], ["a.jpg"])
+def test_no_mask_of_a_shard_is_that_of_an_image_or_of_another_shard(shards, images):
+    shards = [f"{key}.tfrecord" for key in shards]
+    paths = places_of(images)
+    for shard in folders_of(shards, images):
+        paths += places_of_records(images, shard)
+    for same in zip(*map(views, paths), strict=True):
+        assert len(set(same)) == len(paths)
+    folders = {view for path in paths for view in views(str(PurePosixPath(path).parent))}
+    assert not folders & {view for path in paths for view in views(path)}
+    assert all(path.startswith("masks/") and len(path.encode()) <= 1000 for path in paths)
