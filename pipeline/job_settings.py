@@ -28,6 +28,7 @@ class Job:
         read_timeout: Seconds that a read may take before it is a failure.
         max_megapixels: Images of more are refused.
         resume: Whether what an earlier run has finished is kept.
+        verify: Whether it is read and compared first, even if its listing is what it was.
         processes: Worker processes that share the cores of a machine; 0 for one on each core.
     """
 
@@ -46,6 +47,7 @@ class Job:
     read_timeout: float = 60.0
     max_megapixels: float = 200.0
     resume: bool = False
+    verify: bool = False
     processes: int = 1
 
     @property

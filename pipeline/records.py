@@ -14,6 +14,32 @@ import numpy as np
 from pipeline.failures import Failure
 
 
+@dataclass(frozen=True, order=True)
+class ListedFile:
+    """A file that a pattern or a manifest names.
+
+    Attributes:
+        path: Its path.
+        folder: The part of the path that keys leave out.
+        size: Its bytes; 0 if nobody has listed it.
+        stamp: What a listing says of it, and what changes when it does; empty if nobody has.
+        name: The key that a manifest gives it; empty for the rest of its path.
+        truth: The ground truth that a manifest gives it; empty for none.
+    """
+
+    path: str
+    folder: str
+    size: int = 0
+    stamp: str = ""
+    name: str = ""
+    truth: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the file is called."""
+        return self.name or self.path[len(self.folder) :]
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Records of a shard that follow one another; all of them by default.
@@ -46,6 +72,7 @@ class Source:
         size: Bytes of the file; 0 if nothing has listed it.
         stamp: What a listing says of the image and its truth, and what changes when they do; empty
             if nothing has listed them.
+        folder: The part of the path that names leave out when it is joined with its truth.
         chunk: Which records of a shard; None for an image file.
         finished: What an earlier run has made of it, to be compared with what is read.
     """
@@ -56,6 +83,7 @@ class Source:
     truth: str | None = None
     size: int = 0
     stamp: str = ""
+    folder: str = ""
     chunk: Chunk | None = None
     finished: tuple[Finished, ...] = ()
 

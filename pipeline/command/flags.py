@@ -31,9 +31,10 @@ def _add_data_flags(add) -> None:
         "--input",
         nargs="+",
         action="extend",
-        metavar="PATTERN",
-        help="images or TFRecord shards: files, folders or globs on any Beam filesystem "
-        "(default: the bundled sample)",
+        metavar="PATTERN|@MANIFEST",
+        help="images or TFRecord shards: files, folders or globs on any Beam filesystem, or "
+        "behind an @ a file that names them, one a line, or .csv or .jsonl with path, truth and "
+        "name (default: the bundled sample)",
     )
     add(
         "--input_format",
@@ -89,6 +90,12 @@ def _add_output_flags(add) -> None:
         action="store_true",
         help="go on with what an earlier run left in --output: images that are done with the "
         "same input, model and options are not done again",
+    )
+    add(
+        "--verify",
+        action="store_true",
+        help="with --resume, read every image and compare it with what was finished, even where "
+        "the listing says that its size and time of change are the same",
     )
     add(
         "--plan",

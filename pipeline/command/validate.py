@@ -66,6 +66,8 @@ def _check_combination(options: AnnotateOptions) -> None:
             raise UsageError(f"--masks scores existing masks, without a network; leave out {flags}")
     if options.resume and options.overwrite:
         raise UsageError("--resume keeps what is there and --overwrite removes it; give one")
+    if options.verify and not options.resume:
+        raise UsageError("--verify says how --resume compares; add --resume, or leave it out")
 
 
 def _check_values(options: AnnotateOptions) -> None:
@@ -94,6 +96,7 @@ def _job(options: AnnotateOptions) -> Job:
         read_timeout=options.read_timeout,
         max_megapixels=options.max_megapixels,
         resume=options.resume,
+        verify=options.verify,
         processes=_processes(options),
         **(named | {"model": _at_home(options.model)}),
     )

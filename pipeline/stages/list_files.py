@@ -1,4 +1,4 @@
-"""Lists the files of patterns. No file is opened."""
+"""Lists the files of patterns and manifests. No file but a manifest is opened."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, BadImage, attempt
-from pipeline.records import Note
+from pipeline.records import ListedFile, Note
 from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
+from pipeline.storage.manifest import manifest_of, read_manifest
 from pipeline.storage.patterns import Listing, list_pattern, names_a_shard, real_path, suffix_of
 
 NOTES = "notes"
 
 
 class ListFiles(beam.PTransform):
-    """Patterns to (path, folder): each file once, however many patterns match it.
+    """Patterns to ``ListedFile``: each file once, however many patterns match it.
 
     Notes say which files of a folder are passed over because of their names.
 
     Args:
-        patterns: What ``find_files`` takes.
+        patterns: What ``list_pattern`` takes, or a manifest behind ``@``.
         input_format: Likewise.
     """
 
@@ -35,19 +36,21 @@ class ListFiles(beam.PTransform):
         patterns = begin | beam.Create(self.patterns)
         listing = beam.ParDo(_List(self.input_format))
         listed = patterns | "List" >> listing.with_outputs(FAILURES, NOTES, main="results")
-        once = (
-            listed.results
-            | "RealPath" >> beam.Map(lambda file: (real_path(file[0]), file))
-            | beam.CombinePerKey(min)
-            | beam.Values()
-        )
-        notes = (
-            listed.notes
-            | "NotePath" >> beam.Map(lambda n: ((n.kind, real_path(n.example)), n.example))
-            | "OneNote" >> beam.CombinePerKey(min)
-            | "Note" >> beam.MapTuple(lambda key, example: Note(key[0], example))
-        )
-        return InputOutcome(once, listed.failures, notes)
+        files, notes = listed.results, listed.notes
+        if len(self.patterns) > 1 or any(map(manifest_of, self.patterns)):
+            files = (
+                files
+                | "RealPath" >> beam.Map(lambda file: (real_path(file.path), file))
+                | beam.CombinePerKey(min)
+                | beam.Values()
+            )
+            notes = (
+                notes
+                | "NotePath" >> beam.Map(lambda n: ((n.kind, real_path(n.example)), n.example))
+                | "OneNote" >> beam.CombinePerKey(min)
+                | "Note" >> beam.MapTuple(lambda key, example: Note(key[0], example))
+            )
+        return InputOutcome(files, listed.failures, notes)
 
 
 class _List(beam.DoFn):
@@ -55,19 +58,23 @@ class _List(beam.DoFn):
         self.input_format = input_format
 
     def process(self, pattern: str) -> Iterator:
+        manifest = manifest_of(pattern)
+        if manifest is not None:
+            yield from map(emit, read_manifest(manifest))
+            return
         listing = list_pattern(pattern, self.input_format)
         yield from map(emit, attempts_of(listing))
         for note in notes_of(listing):
             yield TaggedOutput(NOTES, note)
 
 
-def attempts_of(listing: Listing) -> Iterator[Attempt[tuple[str, str]]]:
+def attempts_of(listing: Listing) -> Iterator[Attempt[ListedFile]]:
     """The files of a listing.
 
     A file whose name is not UTF-8 is a failure: its path cannot travel between workers.
     """
-    for path, folder in listing.files:
-        yield attempt("read", _printable(path), _with_text_path, path, folder)
+    for file in listing.files:
+        yield attempt("read", _printable(file.path), _with_text_path, file)
 
 
 def notes_of(listing: Listing) -> Iterator[Note]:
@@ -83,9 +90,9 @@ def _printable(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _with_text_path(path: str, folder: str) -> tuple[str, str]:
+def _with_text_path(file: ListedFile) -> ListedFile:
     try:
-        path.encode()
+        file.path.encode()
     except UnicodeEncodeError:
         raise BadImage("bad_name", "the name of the file is not UTF-8") from None
-    return path, folder
+    return file

@@ -1,19 +1,17 @@
-"""Joins files with their ground truth, by the path below the pattern's folder without suffix.
-
-Names are compared in one Unicode form, and without any suffix of an image: ``x.jpg.png`` is the
-truth of ``x.jpg``.
-"""
+"""Joins files with their ground truth, by the names of ``pair_names``."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import apache_beam as beam
 
-from pipeline.records import Note, Source
-from pipeline.storage.mask_names import stem
+from pipeline.failures import Attempt, BadImage, Failure
+from pipeline.records import ListedFile, Note, Source
+from pipeline.stages.outcomes import Outcome, emit
+from pipeline.storage.pair_names import name_of_image, name_of_truth
 from pipeline.storage.patterns import real_path
 
 
@@ -30,72 +28,109 @@ class Paired(NamedTuple):
 
 
 class PairPhotos(beam.PTransform):
-    """(photos, truths), each (path, folder), to the ``Source`` of each photo."""
+    """(``Source`` of photos, ``ListedFile`` of truths) to the same sources with their truths.
 
-    def expand(self, files) -> Paired:
+    A shard is a source of photos that carry their truths.
+
+    Args:
+        patterns: The patterns that the photos match.
+        truth: The pattern that the truths match.
+    """
+
+    def __init__(self, patterns: Sequence[str], truth: str):
+        super().__init__()
+        self.patterns = patterns
+        self.truth = truth
+
+    def expand(self, sources_truths) -> Paired:
         """Joins by name. A photo without truth is a source without truth."""
-        photos, truths = files
-        joined = _joined(photos, truths)
-        sources = joined | "Sources" >> beam.FlatMap(photo_sources)
-        return Paired(sources, joined | "Notes" >> beam.FlatMap(pair_notes))
+        sources, truths = sources_truths
+        shards, photos = sources | "Kind" >> beam.Partition(
+            lambda one, _: int(one.chunk is None), 2
+        )
+        joined = _joined(photos, truths, self.patterns, self.truth)
+        paired = joined | "Photos" >> beam.FlatMapTuple(lambda _, found: photo_sources(found))
+        notes = joined | "Notes" >> beam.FlatMapTuple(lambda _, found: pair_notes(found))
+        return Paired((shards, paired) | beam.Flatten(), notes)
 
 
 class PairMasks(beam.PTransform):
-    """(masks, truths), each (path, folder), to (key, mask, truth); mask or truth may be None."""
+    """``ListedFile`` of (masks, truths) to the ``Source`` of each mask.
 
-    def expand(self, files):
+    A mask without truth, or a truth without mask, is a failure.
+
+    Args:
+        masks: The pattern that the masks match.
+        truth: The pattern that the truths match.
+    """
+
+    def __init__(self, masks: str, truth: str):
+        super().__init__()
+        self.masks = masks
+        self.truth = truth
+
+    def expand(self, masks_truths) -> Outcome:
         """Joins by name."""
-        masks, truths = files
-        return _joined(masks, truths) | beam.FlatMap(mask_pairs)
+        masks, truths = masks_truths
+        joined = _joined(masks, truths, (self.masks,), self.truth)
+        attempts = joined | beam.FlatMapTuple(
+            lambda _, found: map(emit, mask_sources(found))
+        ).with_outputs("failures", main="results")
+        return Outcome(attempts.results, attempts.failures)
 
 
-def photo_sources(joined: tuple[str, dict]) -> Iterator[Source]:
-    """The sources of the photos of one name."""
-    _, found = joined
+def photo_sources(found: dict) -> Iterator[Source]:
+    """The sources of the photos of one name. A truth that a manifest gives counts first."""
     # Photos and masks may lie in one folder. A photo is never its own truth, however it is spelt.
-    photos = {real_path(path) for path, _ in found["files"]}
-    truths = (path for path, _ in found["truths"])
-    truth = min((path for path in truths if real_path(path) not in photos), default=None)
-    for path, folder in found["files"]:
-        yield Source(path, root=folder, truth=truth)
+    photos = {real_path(source.path) for source in found["files"]}
+    truths = [truth for truth in found["truths"] if real_path(truth.path) not in photos]
+    truth = min(truths, default=None)
+    for source in found["files"]:
+        given = source.truth is not None or truth is None
+        yield source if given else _with_truth(source, truth)
 
 
-def pair_notes(joined: tuple[str, dict]) -> Iterator[Note]:
+def pair_notes(found: dict) -> Iterator[Note]:
     """What of one name has no partner."""
-    _, found = joined
-    for source in photo_sources(joined):
+    for source in photo_sources(found):
         if source.truth is None:
             yield Note("images have no ground truth", source.path)
     if not found["files"]:
-        for path, _ in found["truths"]:
-            yield Note("ground truths have no image", path)
+        for truth in found["truths"]:
+            yield Note("ground truths have no image", truth.path)
 
 
-def pair_name(key: str) -> str:
-    """The name by which a file is joined with its truth."""
-    name = unicodedata.normalize("NFC", key)
-    while (shorter := stem(name)) != name:
-        name = shorter
-    return name
-
-
-def mask_pairs(joined: tuple[str, dict]) -> Iterator[tuple[str, str | None, str | None]]:
-    """Key, mask and truth of one name. One of the two may be missing."""
-    _, found = joined
+def mask_sources(found: dict) -> Iterator[Attempt[Source]]:
+    """The sources of the masks of one name, or what is missing."""
     masks, truths = sorted(found["files"]), sorted(found["truths"])
-    for path, folder in masks or truths:
-        key, truth = path[len(folder) :], truths[0][0] if truths else None
-        yield (key, path, truth) if masks else (key, None, path)
+    for mask in masks:
+        if truths:
+            source = Source(mask.path, mask.key, mask.path, size=mask.size, stamp=mask.stamp)
+            yield Attempt(_with_truth(source, truths[0]))
+        else:
+            yield _missing(mask, "missing_truth", f"no truth for the mask {mask.key}")
+    if not masks:
+        for truth in truths:
+            yield _missing(truth, "missing_mask", f"no mask for the truth {truth.key}")
 
 
-def _joined(files: beam.PCollection, truths: beam.PCollection) -> beam.PCollection:
+def _with_truth(source: Source, truth: ListedFile) -> Source:
+    stamp = f"{source.stamp} {truth.stamp}" if source.stamp and truth.stamp else ""
+    return replace(source, truth=truth.path, stamp=stamp)
+
+
+def _missing(file: ListedFile, reason: str, message: str) -> Attempt:
+    return Attempt(failure=Failure.of(file.key, "read", BadImage(reason, message)))
+
+
+def _joined(
+    files: beam.PCollection, truths: beam.PCollection, patterns: Sequence[str], truth: str
+) -> beam.PCollection:
+    """(name, {"files": photos or masks, "truths": truths})."""
     by_name = {
-        "files": files | "Name" >> beam.Map(_with_name),
-        "truths": truths | "NameOfTruth" >> beam.Map(_with_name),
+        "files": files
+        | "Name" >> beam.Map(lambda f: (name_of_image((f.path, f.folder), patterns, truth), f)),
+        "truths": truths
+        | "NameOfTruth" >> beam.Map(lambda f: (name_of_truth((f.path, f.folder), truth), f)),
     }
     return by_name | "Join" >> beam.CoGroupByKey()
-
-
-def _with_name(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
-    path, folder = file
-    return pair_name(path[len(folder) :]), file

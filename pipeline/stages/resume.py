@@ -1,34 +1,41 @@
-"""Leaves out the images that an earlier run has finished, and brings their rows instead."""
+"""Leaves out the sources that an earlier run has finished, and brings their rows instead.
+
+No image is read for that: what the listing says of a source is compared with what it said then.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
-from apache_beam.pvalue import AsDict
+from apache_beam.pvalue import TaggedOutput
 
-from pipeline.failures import Attempt, Failure, attempt
-from pipeline.records import ImageRecord, MetricsRow
-from pipeline.stages.outcomes import split_attempts
-from pipeline.stages.timed_reads import TimedReads
-from pipeline.storage.journal_files import journal_files, read_rows, withdraw
+from pipeline.failures import Attempt, attempt
+from pipeline.records import Finished, MetricsRow, Source
+from pipeline.stages.outcomes import FAILURES, emit, in_window
+from pipeline.storage.journal_files import journal_files, newest, read_lines
 
-AT_ONCE = 8
 # Name of the counter of images that an earlier run has finished.
 KEPT = "kept"
+# Tag of their rows.
+ROWS = "rows"
+# Sources whose masks are looked for together, and how many masks at the same time.
+TOGETHER = 256
+AT_ONCE = 16
 
 
 class Resumed(NamedTuple):
-    """An ``Outcome``, and the rows of the images that were left out.
+    """An ``Outcome``, and the rows of what was left out.
 
     Attributes:
-        results: ``ImageRecord`` of the images that are to be done.
-        failures: ``Failure`` of the images whose mask could not be looked at.
+        results: ``Source`` of what is to be read, with what is finished of it.
+        failures: ``Failure`` of the sources whose masks could not be looked for.
         rows: ``MetricsRow`` of the images that are finished.
     """
 
@@ -39,138 +46,134 @@ class Resumed(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """An image that was compared with the journal.
+    """A source that was compared with the journal.
 
     Attributes:
-        image: The image.
-        finished: Whether its mask and row are there and belong to what the image is now.
+        source: What is to be read, with what is finished of it; None if all of it is.
+        rows: The rows of all images of it, if all are finished; else none.
     """
 
-    image: ImageRecord
-    finished: bool
+    source: Source | None
+    rows: tuple[MetricsRow, ...] = ()
 
 
 class Resume(beam.PTransform):
-    """``ImageRecord`` to those that are not finished.
+    """``Source`` to those that are not finished.
 
     Args:
         output: The output folder.
-        scores: Whether the job scores existing masks. They are inputs then, so neither are they
-            missed when they are gone, nor is a row withdrawn before a mask is written anew.
-        timeout: Seconds that a look at a mask may take.
+        scores: Whether the job scores existing masks. They are inputs then, so that they are not
+            missed when they are gone.
+        verify: Whether all are to be read and compared, even if their listing is what it was.
     """
 
-    def __init__(self, output: str, scores: bool, timeout: float):
+    def __init__(self, output: str, *, scores: bool, verify: bool):
         super().__init__()
         self.output = output
         self.scores = scores
-        self.timeout = timeout
+        self.verify = verify
 
-    def expand(self, images) -> Resumed:
-        """Reads the journal, compares each image with it, and fetches the rows of the finished."""
-        rows = images.pipeline | "ReadJournal" >> ReadJournal(self.output)
-        contents = rows | "Contents" >> beam.MapTuple(lambda mask, row: (mask, row.item.content))
-        function = functools.partial(compare, output=self.output, scores=self.scores)
-        compared = split_attempts(
-            images, "Compare", _comparing(function, self.timeout), AsDict(contents)
-        )
-        unfinished, finished = compared.results | beam.Partition(
-            lambda one, _: int(one.finished), 2
-        )
-        masks = finished | "Finished" >> beam.Map(_finished_mask)
-        kept = (
-            {"finished": masks, "rows": rows}
-            | "Join" >> beam.CoGroupByKey()
-            | "Kept" >> beam.FlatMapTuple(lambda _, at: at["rows"] if at["finished"] else ())
-        )
-        todo = unfinished | "Unfinished" >> beam.Map(lambda one: one.image)
-        return Resumed(todo, compared.failures, kept)
-
-
-class ReadJournal(beam.PTransform):
-    """What earlier runs have finished: (path of a mask, ``MetricsRow``), each mask once.
-
-    Args:
-        output: The output folder.
-    """
-
-    def __init__(self, output: str):
-        super().__init__()
-        self.output = output
-
-    def expand(self, begin):
-        """Lists, reads, and keeps the newest row of each mask."""
-        return (
-            begin
+    def expand(self, sources) -> Resumed:
+        """Reads the journal and joins it with the sources."""
+        rows = (
+            sources.pipeline
             | beam.Create([self.output])
-            | "List" >> beam.FlatMap(journal_files)
+            | "ListJournal" >> beam.FlatMap(journal_files)
             | beam.Reshuffle()
-            | "Rows" >> beam.FlatMap(_rows)
-            | beam.CombinePerKey(_newest)
-            | "Newest" >> beam.MapTuple(lambda mask, entry: (mask, entry[1]))
+            | "ReadJournal" >> beam.FlatMap(_by_source)
         )
+        joined = {
+            "sources": sources | "Source" >> beam.Map(lambda source: (source.mask, source)),
+            "rows": rows,
+        } | "Join" >> beam.CoGroupByKey()
+        compare = _Compare(self.output, self.scores, self.verify)
+        compared = joined | "Compare" >> beam.ParDo(compare).with_outputs(
+            FAILURES, ROWS, main="results"
+        )
+        return Resumed(compared.results, compared.failures, compared.rows)
 
 
-def compare(
-    image: ImageRecord, contents: Mapping[str, str], output: str, scores: bool
+class _Compare(beam.DoFn):
+    def __init__(self, output: str, scores: bool, verify: bool):
+        self.output = output
+        self.scores = scores
+        self.verify = verify
+        self.kept = Metrics.counter("images", KEPT)
+
+    def start_bundle(self):
+        self.waiting: list[tuple[Source, list[MetricsRow]]] = []
+
+    def process(self, joined: tuple[str, dict]) -> Iterator:
+        _, found = joined
+        rows = list(newest(found["rows"]).values())
+        for source in found["sources"]:
+            self.waiting.append((source, rows))
+            if len(self.waiting) >= TOGETHER:
+                yield from self._flush()
+
+    def finish_bundle(self) -> Iterator:
+        yield from map(in_window, self._flush())
+
+    def _flush(self) -> Iterator:
+        waiting, self.waiting = self.waiting, []
+        for one in compare_all(waiting, self.output, self.scores, self.verify):
+            if one.failure is not None:
+                yield emit(one)
+                continue
+            self.kept.inc(len(one.result.rows))
+            yield from (TaggedOutput(ROWS, row) for row in one.result.rows)
+            if one.result.source is not None:
+                yield one.result.source
+
+
+def compare_all(
+    sources: list[tuple[Source, list[MetricsRow]]], output: str, scores: bool, verify: bool
 ) -> Iterator[Attempt[Compared]]:
-    """Compares an image with what an earlier run has finished.
+    """Compares sources with their rows of earlier runs.
 
     Args:
-        image: The image as it is now.
-        contents: Path of a mask to the content that it was made of.
+        sources: Each source, and the newest row of each mask of it.
         output: The output folder.
         scores: As for ``Resume``.
+        verify: As for ``Resume``.
     """
-    content, item = contents.get(image.item.mask, ""), image.item
-    truth_failure = item.truth.failure if item.truth else None
-    if content and content != item.content and truth_failure is not None:
-        # The finished row has figures. Without its truth the image would get a poorer one.
-        yield Attempt(failure=truth_failure)
-    else:
-        yield attempt("read", item.key, _compared, image, contents, output, scores)
+    masks = [row.item.mask for _, rows in sources for row in rows]
+    there = dict.fromkeys(masks, Attempt(True)) if scores else _are_there(output, masks)
+    for source, rows in sources:
+        failed = next((there[r.item.mask] for r in rows if there[r.item.mask].failure), None)
+        if failed is not None:
+            yield Attempt(failure=replace(failed.failure, key=source.key))
+            continue
+        finished = [Finished(row, there[row.item.mask].result) for row in rows]
+        # Rows of what the source was before count for nothing.
+        current = [one for one in finished if one.row.item.origin.stamp == source.stamp != ""]
+        if not verify and is_complete(current):
+            yield Attempt(Compared(None, tuple(one.row for one in current)))
+        else:
+            yield Attempt(Compared(replace(source, finished=tuple(finished))))
 
 
-def _compared(
-    image: ImageRecord, contents: Mapping[str, str], output: str, scores: bool
-) -> Compared:
-    item = image.item
-    content = contents.get(item.mask)
-    if content is None:
-        return Compared(image, finished=False)
-    if content == item.content:
-        there = scores or FileSystems.exists(FileSystems.join(output, item.mask))
-        return Compared(image, finished=there)
-    if not scores:
-        withdraw(output, item.key, item.mask)
-    return Compared(image, finished=False)
-
-
-def _finished_mask(compared: Compared) -> tuple[str, None]:
-    Metrics.counter("images", KEPT).inc()
-    return compared.image.item.mask, None
-
-
-def _rest(image: ImageRecord, _: int, error: Exception) -> Iterator[Attempt]:
-    yield Attempt(failure=Failure.of(image.item.key, "read", error))
-
-
-def _comparing(function, timeout: float) -> TimedReads:
-    return TimedReads(
-        function,
-        ahead=AT_ONCE,
-        at_once=AT_ONCE,
-        name="compare",
-        timeout=timeout,
-        on_timeout=_rest,
+def is_complete(finished: Collection[Finished]) -> bool:
+    """Whether every image of a source is finished."""
+    origins = [one.row.item.origin for one in finished]
+    last = next((origin.number for origin in origins if origin.is_last), None)
+    numbers = {origin.number for origin in origins}
+    return numbers == set(range(-1 if last is None else last + 1)) != set() and all(
+        one.mask_is_there and one.row.item.content for one in finished
     )
 
 
-def _rows(path: str) -> Iterator[tuple[str, tuple[str, MetricsRow]]]:
-    for row in read_rows(path):
-        yield row.item.mask, (path, row)
+def _are_there(output: str, masks: list[str]) -> dict[str, Attempt[bool]]:
+    """Whether masks exist."""
+    paths = [FileSystems.join(output, mask) for mask in masks]
+    if FileSystems.get_scheme(output) is None:
+        there = (Attempt(os.path.exists(path)) for path in paths)
+        return dict(zip(masks, there, strict=True))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda path: attempt("read", path, FileSystems.exists, path), paths)
+        return dict(zip(masks, found, strict=True))
 
 
-def _newest(entries: Iterable[tuple[str, MetricsRow]]) -> tuple[str, MetricsRow]:
-    """Of rows of one mask, each with its file, the one that was written last."""
-    return max(entries, key=lambda entry: entry[0])
+def _by_source(path: str) -> Iterator[tuple[str, tuple[int, MetricsRow]]]:
+    for written, row in read_lines(path):
+        yield row.item.origin.source, (written, row)

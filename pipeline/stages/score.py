@@ -70,7 +70,9 @@ def score(item: Item, prediction: np.ndarray, max_pixels: int = MAX_PIXELS) -> M
     compared = _compare(item.key, prediction, item.truth, max_pixels)
     if compared.failure is not None:
         return _without_figures(row, compared.failure)
-    return replace(row, values=values | compared.result.values, level_counts=compared.result.counts.to_bytes())
+    comparison = compared.result
+    counts = comparison.counts.to_bytes()
+    return replace(row, values=values | comparison.values, level_counts=counts)
 
 
 def _compare(

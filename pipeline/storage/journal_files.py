@@ -1,27 +1,36 @@
-"""The journal on storage: rows of finished images, in small files that are written whole.
+"""The journal on storage: rows of finished images, in files that are written whole.
 
-``journal/job.json`` says which job the journal belongs to. Every other file holds lines of finished
-images. A later line of a mask replaces an earlier one: the names of the files begin with the time
-at which they were written.
+``journal/job.json`` says which job the journal belongs to. Small files of lines are written to
+``journal/running`` while images are finished. At the end of a job they are put together in few
+files in ``journal/compacted``. A later line of a mask replaces an earlier one.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
-from pipeline.records import Item, MetricsRow
-from pipeline.storage.files import delete, literal, write_file
+from pipeline.records import Item, MetricsRow, Origin
+from pipeline.storage.files import clear, literal, write_file
+
+# Rises when what is written here changes its meaning.
+FORMAT = 4
+RUNNING = f"{JOURNAL}/running"
+COMPACTED = f"{JOURNAL}/compacted"
+# About so many bytes in a compacted file: some 50,000 rows without truth.
+COMPACT_BYTES = 16 << 20
+_NO = object()
 
 
 def read_head(output: str) -> dict | None:
@@ -40,7 +49,7 @@ def read_head(output: str) -> dict | None:
 def identity(job: Job) -> dict:
     """What decides masks and rows besides the images; a finished image has to agree in it."""
     return {
-        "format": 3,
+        "format": FORMAT,
         "scores": job.masks is not None,
         "model": job.model,
         "model_content": job.model_content,
@@ -66,9 +75,7 @@ def start(job: Job) -> None:
     head = identity(job)
     if read_head(job.output) != head:
         # Before the head is written: after a crash in between, the old head still names old rows.
-        stale = journal_files(job.output)
-        if stale:
-            delete(stale)
+        clear(job.output, [RUNNING, COMPACTED])
         write_file(
             job.output, f"{JOURNAL}/{JOURNAL_HEAD}", json.dumps(head, indent=2).encode() + b"\n"
         )
@@ -77,54 +84,84 @@ def start(job: Job) -> None:
 def journal_files(output: str) -> list[str]:
     """The files that hold rows."""
     folder = literal(FileSystems.join(output, JOURNAL))
-    found = FileSystems.match([f"{folder}/*.jsonl"])[0].metadata_list
+    found = FileSystems.match([f"{folder}/*/*.jsonl"])[0].metadata_list
     return sorted(file.path for file in found)
 
 
-def to_line(row: MetricsRow) -> str:
-    """A row as JSON, with all that the statistics of the data set need, to the last bit."""
-    return json.dumps(
-        {
-            "key": row.item.key,
-            "mask": row.item.mask,
-            "size": row.size,
-            "status": row.status,
-            "values": row.values,
-            "f_curve": _curve_to_text(row.f_curve),
-            "e_curve": _curve_to_text(row.e_curve),
-            "content": row.item.content,
-        }
-    )
+def to_line(row: MetricsRow, written: int = 0) -> str:
+    """A row as JSON, with all that the statistics of the data set need, to the last bit.
+
+    Args:
+        row: The row.
+        written: When it is written, in nanoseconds since 1970. Of rows of one mask, the last
+            counts.
+    """
+    item, counts = row.item, row.level_counts
+    values = {
+        "written": written,
+        "key": item.key,
+        "mask": item.mask,
+        "source": item.origin.source,
+        "stamp": item.origin.stamp,
+        "number": item.origin.number,
+        "is_last": item.origin.is_last,
+        "content": item.content,
+        "size": row.size,
+        "status": row.status,
+        "values": row.values,
+        "level_counts": counts and base64.b64encode(counts).decode(),
+    }
+    # What is not there is what an image file without truth has.
+    left_out = {"source": item.mask, "stamp": "", "number": 0, "is_last": True}
+    left_out |= {"level_counts": None, "status": "ok"}
+    kept = {name: value for name, value in values.items() if left_out.get(name, _NO) != value}
+    return json.dumps(kept, separators=(",", ":"))
 
 
-def from_line(line: str | bytes) -> MetricsRow:
-    """Reads what ``to_line`` wrote.
+def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
+    """Reads what ``to_line`` wrote: when, and the row.
 
     Raises:
         ValueError: The line is damaged.
     """
     try:
         values = json.loads(line)
-        return MetricsRow(
-            Item(values["key"], values["mask"], values["content"]),
-            tuple(values["size"]),
-            values["status"],
-            values["values"],
-            _curve_from_text(values["f_curve"]),
-            _curve_from_text(values["e_curve"]),
+        origin = Origin(
+            values.get("source", values["mask"]),
+            values.get("stamp", ""),
+            values.get("number", 0),
+            values.get("is_last", True),
         )
-    except (KeyError, TypeError) as error:
+        counts = values.get("level_counts")
+        row = MetricsRow(
+            Item(values["key"], values["mask"], values["content"], origin=origin),
+            tuple(values["size"]),
+            values.get("status", "ok"),
+            values["values"],
+            counts and base64.b64decode(counts),
+        )
+        return values["written"], row
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a line of the journal is damaged: {error}") from error
 
 
-def read_rows(path: str) -> Iterator[MetricsRow]:
-    """The rows of a file. A damaged line is logged and left out, so its image is done again."""
+def read_lines(path: str) -> Iterator[tuple[int, MetricsRow]]:
+    """What the lines of a file say; a damaged one is logged, so that its image is done again."""
     with FileSystems.open(path, compression_type="uncompressed") as file:
-        for number, line in enumerate(file.read().splitlines(), 1):
+        for number, line in enumerate(file, 1):
             try:
                 yield from_line(line)
             except ValueError as error:
                 logging.warning("%s, line %d: %s; its image is done again", path, number, error)
+
+
+def newest(lines: Iterable[tuple[int, MetricsRow]]) -> dict[str, MetricsRow]:
+    """Of rows of each mask, each with when it was written, the last; by the mask."""
+    last: dict[str, tuple[int, MetricsRow]] = {}
+    for written, row in lines:
+        if row.item.mask not in last or last[row.item.mask][0] <= written:
+            last[row.item.mask] = written, row
+    return {mask: row for mask, (_, row) in last.items()}
 
 
 def append(output: str, rows: Iterable[MetricsRow]) -> None:
@@ -136,24 +173,54 @@ def append(output: str, rows: Iterable[MetricsRow]) -> None:
     # The mount point of a lost mount is an empty folder that can be written to.
     if not FileSystems.exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
         raise OutputLost(f"{output} has lost its journal: was it moved, or its mount lost?")
-    name = f"{time.time_ns():020}-{uuid.uuid4().hex}.jsonl"
-    lines = "".join(to_line(row) + "\n" for row in rows)
-    write_file(output, f"{JOURNAL}/{name}", lines.encode())
+    now = time.time_ns()
+    lines = "".join(to_line(row, now) + "\n" for row in rows)
+    write_file(output, f"{RUNNING}/{now:020}-{uuid.uuid4().hex}.jsonl", lines.encode())
 
 
-def withdraw(output: str, key: str, mask: str) -> None:
+def withdraw(output: str, row: MetricsRow) -> None:
     """Takes back the row of an image that has changed, before its mask is made anew.
 
     Otherwise a run that is killed after the new mask and before the new row would leave the new
     mask with the old row, which would fit again if the image changed back. The mask is not deleted:
     it may be the new one already, of a bundle that is done twice.
     """
-    append(output, [MetricsRow(Item(key, mask), (0, 0), "changed", {})])
+    item = replace(row.item, content="")
+    append(output, [MetricsRow(item, (0, 0), "changed", {})])
 
 
-def _curve_to_text(curve: np.ndarray | None) -> str | None:
-    return None if curve is None else base64.b64encode(np.asarray(curve, "<f8").tobytes()).decode()
+def running_files(output: str) -> Iterator[list[str]]:
+    """The files that ``append`` wrote, in groups that ``compact`` takes."""
+    folder = literal(FileSystems.join(output, RUNNING))
+    found = FileSystems.match([f"{folder}/*.jsonl"])[0].metadata_list
+    group, size = [], 0
+    for file in sorted(found, key=lambda file: file.path):
+        group.append(file.path)
+        size += file.size_in_bytes
+        if size >= COMPACT_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
-def _curve_from_text(text: str | None) -> np.ndarray | None:
-    return None if text is None else np.frombuffer(base64.b64decode(text), "<f8")
+def compact(output: str, paths: list[str]) -> None:
+    """Writes the lines of many files to one. The many are left there, see ``drop_running``."""
+    lines = []
+    for path in paths:
+        with FileSystems.open(path, compression_type="uncompressed") as file:
+            data = file.read()
+        # The last line of a damaged file may be cut.
+        lines.append(data if data.endswith(b"\n") else data + b"\n")
+    # A bundle that is done again writes the same file.
+    name = hashlib.sha256("\n".join(map(_name_of, paths)).encode()).hexdigest()[:32]
+    write_file(output, f"{COMPACTED}/{name}.jsonl", b"".join(lines))
+
+
+def drop_running(output: str) -> None:
+    """Removes what ``append`` wrote, once ``compact`` has taken all of it."""
+    clear(output, [RUNNING])
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]

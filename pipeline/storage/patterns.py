@@ -9,10 +9,12 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, OUTPUTS
+from pipeline.records import ListedFile
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 # How others name shards. Such files are shards only if the user says so.
@@ -26,55 +28,60 @@ class Listing:
     """The files of a pattern.
 
     Attributes:
-        files: (path, folder) of each file to be read, in the order of their names; folder is the
-            part of the path that keys leave out.
+        files: The files to be read, in the order of their names.
         passed_over: Paths of files below a folder that are not read because of their names.
         outputs: Paths of files that an earlier job wrote below a folder or glob. They are not read.
     """
 
-    files: list[tuple[str, str]]
+    files: list[ListedFile]
     passed_over: list[str]
     outputs: list[str]
 
 
-def find_files(pattern: str, input_format: str = "auto") -> list[tuple[str, str]]:
+def find_files(pattern: str, input_format: str = "auto") -> list[ListedFile]:
     """The files of a pattern that are read; see ``list_pattern``."""
     return list_pattern(pattern, input_format).files
 
 
-def list_pattern(pattern: str, input_format: str = "auto") -> Listing:
+def list_pattern(pattern: str, input_format: str = "auto", limit: int | None = None) -> Listing:
     """Lists the files of a pattern.
 
     Args:
         pattern: A file, a folder (with all below it) or a glob, on any Beam filesystem.
         input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. Of a folder, only what is named
             like that format is read; of a file or glob, whatever it matches.
+        limit: How many files to look at; None for all.
     """
-    if re.match(r"[^/]*[*?[]", pattern):  # Beam matches nothing by a glob without a folder.
-        pattern = f"./{pattern}"
+    pattern = with_folder(pattern)
     literal = pattern.replace("[", "[[]")
     # Try the pattern as a folder first: on object stores a folder is only a prefix of names.
     below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
-    paths = _match(below) if below else []
+    found = _match(below, limit) if below else []
     passed_over: list[str] = []
-    if paths:
+    if found:
         folder = pattern.rstrip("/") + "/"
-        paths += _broken_links(folder)
-        passed_over = sorted(path for path in paths if not _named_like(path, input_format))
-        paths = [path for path in paths if _named_like(path, input_format)]
+        found += _broken_links(folder) if limit is None else []
+        passed_over = [file.path for file in found if not _named_like(file.path, input_format)]
     else:
-        paths, fixed = _match_glob(literal), re.split(r"[*?]", pattern)[0]
-        if not paths:
-            paths, fixed = _match_glob(pattern), re.split(r"[*?[]", pattern)[0]
+        found, fixed = _match_glob(literal, limit), re.split(r"[*?]", pattern)[0]
+        if not found:
+            found, fixed = _match_glob(pattern, limit), re.split(r"[*?[]", pattern)[0]
         if below:  # An empty folder matches its own name.
-            paths = [path for path in paths if not os.path.isdir(path)]
+            found = [file for file in found if not os.path.isdir(file.path)]
         folder = fixed[: fixed.rfind("/") + 1]
-    outputs = {path for path in (*paths, *passed_over) if _is_output(path, folder)}
+    outputs = {file.path for file in found if _is_output(file.path, folder)}
+    left_out = outputs.union(passed_over)
+    files = {file.path: _listed(file, folder) for file in found if file.path not in left_out}
     return Listing(
-        [(path, folder) for path in sorted(paths) if path not in outputs],
-        [path for path in passed_over if path not in outputs],
+        [files[path] for path in sorted(files)],
+        sorted(set(passed_over) - outputs),
         sorted(outputs),
     )
+
+
+def with_folder(pattern: str) -> str:
+    """A pattern as it is given to Beam, which matches nothing by a glob without a folder."""
+    return f"./{pattern}" if re.match(r"[^/]*[*?[]", pattern) else pattern
 
 
 def suffix_of(path: str) -> str:
@@ -110,17 +117,22 @@ def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _match(pattern: str) -> list[str]:
-    return [found.path for found in FileSystems.match([pattern])[0].metadata_list]
+def _listed(file: FileMetadata, folder: str) -> ListedFile:
+    size, changed = file.size_in_bytes or 0, file.last_updated_in_seconds or 0
+    return ListedFile(file.path, folder, size, f"{size}-{changed}" if changed else "")
 
 
-def _match_glob(pattern: str) -> list[str]:
+def _match(pattern: str, limit: int | None) -> list[FileMetadata]:
+    return FileSystems.match([pattern], [limit])[0].metadata_list
+
+
+def _match_glob(pattern: str, limit: int | None) -> list[FileMetadata]:
     """Matches a glob. ``**/`` stands for any number of folders, none included."""
     shallow = pattern.replace("/**/", "/")
-    return sorted({*_match(pattern), *(_match(shallow) if shallow != pattern else ())})
+    return _match(pattern, limit) + (_match(shallow, limit) if shallow != pattern else [])
 
 
-def _broken_links(folder: str) -> list[str]:
+def _broken_links(folder: str) -> list[FileMetadata]:
     """Links to nothing below a local folder, which Beam leaves out; to read one is a failure."""
     broken, folders = [], [folder] if FileSystems.get_scheme(folder) is None else []
     for place in folders:
@@ -129,7 +141,7 @@ def _broken_links(folder: str) -> list[str]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 elif entry.is_symlink() and not os.path.exists(entry.path):
-                    broken.append(entry.path)
+                    broken.append(FileMetadata(entry.path, 0))
     return broken
 
 

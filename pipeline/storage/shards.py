@@ -1,122 +1,147 @@
-"""TFRecord shards: indexed by chunks of a few records, and read chunk by chunk."""
+"""TFRecord shards: read record by record, and large ones cut into chunks before that."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from posixpath import basename
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import Attempt, BadImage, Failure, attempt
-from pipeline.records import ImageRecord, Item, Source, Truth, content_of
-from pipeline.storage.mask_names import own_names
+from pipeline.records import Chunk, ImageRecord, Item, Origin, Source, Truth, content_of
+from pipeline.storage.mask_names import Named, RecordNames, plain_name
 from pipeline.storage.tfrecord import HEAD_BYTES, Features, RawRecord, is_head, parse, read_records
 
-CHUNK = 32
 # The stage of a failure that stands for all records of a shard from some place on.
 INDEX = "index"
+# Larger shards are cut: they keep one worker busy for minutes while others may have nothing to do.
+CUT_BYTES = 256 << 20
+# Bytes of a chunk, at least.
+CHUNK_BYTES = 64 << 20
 _GZIP = b"\x1f\x8b"
 
 
-@dataclass(frozen=True)
-class Indexed:
-    """A step of the index of a shard: the key of a record, or a chunk that is complete.
-
-    Attributes:
-        key: The key of one record, or None.
-        chunk: The records since the last chunk, or None.
-    """
-
-    key: str | None = None
-    chunk: Source | None = None
-
-
-def index_shard(file: tuple[str, str]) -> Iterator[Attempt[Indexed]]:
-    """Lists the keys of a shard's records and cuts the shard into chunks.
+def read_shard(source: Source) -> Iterator[Attempt[ImageRecord]]:
+    """Reads the images of a shard, or of a chunk of it.
 
     A rest that cannot be read is one failure; the records before it are kept.
-
-    Args:
-        file: Path of the shard, and the folder of its pattern, which is not used.
     """
-    path, _ = file
-    start = offset = first = number = 0
+    chunk, number = source.chunk, source.chunk.first
+    names = _Names(source)
+    # One is held back until it is known whether it is the last.
+    held: tuple[RawRecord, int] | None = None
     try:
-        with _open_shard(path) as opened:
-            # A compressed file cannot be entered in its middle.
-            whole = isinstance(opened, gzip.GzipFile)
-            for record in read_records(opened):
-                yield Attempt(Indexed(key=_parsed(record, path, number)[0]))
-                offset, number = offset + record.size, number + 1
-                if number - first == CHUNK and not whole:
-                    chunk = Source(path, offset=start, first=first, count=CHUNK)
-                    yield Attempt(Indexed(chunk=chunk))
-                    start, first = offset, number
-    except Exception as error:
-        yield Attempt(failure=Failure.of(f"{path}#{number}", INDEX, error))
-    if number > first:
-        rest = Source(path, offset=start, first=first, count=number - first)
-        yield Attempt(Indexed(chunk=rest))
-
-
-def read_chunk(source: Source, taken: Mapping[str, int]) -> Iterator[Attempt[ImageRecord]]:
-    """Reads the images of a chunk.
-
-    Args:
-        source: A chunk of a shard.
-        taken: What more than one image claims, see ``mask_names.claims``.
-    """
-    count = 0
-    try:
-        with _open_shard(source.path) as file:
-            file.seek(source.offset)
-            for record in read_records(file):
-                yield _image_record(record, source.path, source.first + count, taken)
-                count += 1
-                if count == source.count:
+        with open_shard(source.path) as file:
+            if chunk.offset:
+                file.seek(chunk.offset)
+            for raw in read_records(file):
+                if held is not None:
+                    yield _to_image(source, names, *held)
+                if number - chunk.first == chunk.count:
                     return
-        raise BadImage("truncated_shard", "the shard has fewer records than when it was indexed")
-    except Exception as error:  # The index could read it: the storage failed since.
-        yield from rest_of_chunk(source, count, error)
+                held, number = (raw, number), number + 1
+        if chunk.count is not None and number - chunk.first < chunk.count:
+            raise BadImage("truncated_shard", "the shard has fewer records than when it was cut")
+    except Exception as error:
+        if held is not None:
+            yield _to_image(source, names, *held)
+        yield rest_of_shard(source, number - chunk.first, error)
+    else:
+        if held is not None:
+            yield _to_image(source, names, *held, is_last=chunk.is_last)
 
 
-def rest_of_chunk(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
-    """Yields a failure for every record of a chunk after the first ``count``."""
-    for number in range(source.first + count, source.first + source.count):
-        yield Attempt(failure=Failure.of(f"{source.path}#{number}", "read", error))
+def rest_of_shard(source: Source, count: int, error: Exception) -> Attempt:
+    """The failure that stands for every record of a source after the first ``count``."""
+    return Attempt(failure=Failure.of(f"{source.path}#{source.chunk.first + count}", INDEX, error))
 
 
-def _image_record(
-    record: RawRecord, path: str, number: int, taken: Mapping[str, int]
+def cut_shard(source: Source) -> Iterator[Attempt[Source]]:
+    """Cuts a shard into chunks, each a source. A compressed one comes back as it is.
+
+    A shard that is cut is read twice. A compressed one cannot be entered in its middle. A rest that
+    cannot be read is one failure.
+    """
+    number = first = offset = start = 0
+    names, renamed = RecordNames(Named(source.key, source.mask)), []
+    try:
+        with open_shard(source.path) as file:
+            if isinstance(file, gzip.GzipFile):
+                yield Attempt(source)
+                return
+            for raw in read_records(file):
+                if offset - start >= CHUNK_BYTES:
+                    yield Attempt(_chunk(source, start, first, number, renamed))
+                    start, first, renamed = offset, number, []
+                renamed += _renamed(source, raw, number, names)
+                offset, number = offset + raw.size, number + 1
+    except Exception as error:
+        if number > first:
+            yield Attempt(_chunk(source, start, first, number, renamed))
+        yield rest_of_shard(source, number, error)
+    else:
+        yield Attempt(_chunk(source, start, first, number, renamed, is_last=True))
+
+
+def _chunk(
+    source: Source, start: int, first: int, end: int, renamed: list, *, is_last: bool = False
+) -> Source:
+    chunk = Chunk(start, first, end - first, is_last, tuple(renamed))
+    finished = tuple(one for one in source.finished if first <= one.row.item.origin.number < end)
+    return replace(source, chunk=chunk, finished=finished)
+
+
+class _Names:
+    """The names of the records of a source, in their order."""
+
+    def __init__(self, source: Source):
+        self._shard = Named(source.key, source.mask)
+        # Of a chunk, the cut knows which names others of the shard have, too.
+        self._in_order = RecordNames(self._shard) if source.chunk.count is None else None
+        self._renamed = {at: Named(key, mask) for at, key, mask in source.chunk.renamed}
+
+    def name(self, own: str, number: int) -> Named:
+        if self._in_order is not None:
+            return self._in_order.name(own, number)
+        return self._renamed.get(number) or plain_name(self._shard, own, number)
+
+
+def _renamed(
+    source: Source, raw: RawRecord, number: int, names: RecordNames
+) -> list[tuple[int, str, str]]:
+    """Number, key and mask of a record whose names others have, too."""
+    parsed = attempt("read", "", parse, raw)
+    own = parsed.result.key if parsed.result else ""
+    named = names.name(own, number)
+    plain = plain_name(Named(source.key, source.mask), own, number)
+    return [] if named == plain else [(number, *named)]
+
+
+def _to_image(
+    source: Source, names: _Names, raw: RawRecord, number: int, *, is_last: bool = False
 ) -> Attempt[ImageRecord]:
-    key, parsed = _parsed(record, path, number)
+    parsed = attempt("read", "", parse, raw)
+    key, mask = names.name(parsed.result.key if parsed.result else "", number)
     if parsed.failure is not None:
-        return parsed
-    key, mask = own_names(key, taken, f"{path}#{number}")
-    return attempt("read", key, _named_record, key, mask, parsed.result)
+        return Attempt(failure=replace(parsed.failure, key=key))
+    origin = Origin(source.mask, source.stamp, number, is_last)
+    return attempt("read", key, _image_record, Item(key, mask, origin=origin), parsed.result)
 
 
-def _named_record(key: str, mask: str, features: Features) -> ImageRecord:
+def _image_record(item: Item, features: Features) -> ImageRecord:
     if features.image is None:
         raise BadImage("missing_feature", "no image/encoded")
     truth = None if features.truth is None else Truth(features.truth)
-    item = Item(key, mask, content_of(key, features.image, truth), truth)
-    return ImageRecord(item, features.image)
-
-
-def _parsed(record: RawRecord, path: str, number: int) -> tuple[str, Attempt[Features]]:
-    """The key of a record, made of shard and number if it has none, and its features."""
-    unnamed = f"{basename(path)}#{number}"
-    parsed = attempt("read", unnamed, parse, record)
-    return (parsed.result.key if parsed.result else "") or unnamed, parsed
+    content = content_of(item.key, features.image, truth)
+    return ImageRecord(replace(item, content=content, truth=truth), features.image)
 
 
 @contextlib.contextmanager
-def _open_shard(path: str) -> Iterator[BinaryIO]:
+def open_shard(path: str) -> Iterator[BinaryIO]:
+    """Opens a shard; a compressed one is known by its first bytes."""
     with FileSystems.open(path, compression_type="uncompressed") as file:
         head = file.read(HEAD_BYTES)
         file.seek(0)

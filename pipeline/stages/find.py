@@ -1,0 +1,53 @@
+"""Patterns to the sources of a job: listed, named and paired with their truth. Nothing is read."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+
+from pipeline.job_settings import Job
+from pipeline.stages.list_files import ListFiles
+from pipeline.stages.name import NameSources
+from pipeline.stages.outcomes import InputOutcome
+from pipeline.stages.pair import PairMasks, PairPhotos
+from pipeline.storage.pair_names import truth_glob
+
+
+class FindSources(beam.PTransform):
+    """The ``Source`` of every image, shard, or mask to be scored.
+
+    Args:
+        job: The job, with its patterns.
+    """
+
+    def __init__(self, job: Job):
+        super().__init__()
+        self.job = job
+
+    def expand(self, begin) -> InputOutcome:
+        """Lists files, names them, pairs them."""
+        return self._photos(begin) if self.job.masks is None else self._masks(begin)
+
+    def _photos(self, begin) -> InputOutcome:
+        job = self.job
+        listed = begin | "ListFiles" >> ListFiles(job.inputs, job.input_format)
+        sources = listed.results | "Name" >> NameSources(job.input_format)
+        if job.truth is None:
+            return InputOutcome(sources, listed.failures, listed.notes)
+        truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
+        paired = (sources, truths.results) | "Pair" >> PairPhotos(job.inputs, job.truth)
+        return InputOutcome(
+            paired.results,
+            (listed.failures, truths.failures) | "Failures" >> beam.Flatten(),
+            (listed.notes, truths.notes, paired.notes) | "Notes" >> beam.Flatten(),
+        )
+
+    def _masks(self, begin) -> InputOutcome:
+        job = self.job
+        masks = begin | "ListMasks" >> ListFiles((job.masks,), "images")
+        truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
+        paired = (masks.results, truths.results) | "Pair" >> PairMasks(job.masks, job.truth)
+        return InputOutcome(
+            paired.results,
+            (masks.failures, truths.failures, paired.failures) | "Failures" >> beam.Flatten(),
+            (masks.notes, truths.notes) | "Notes" >> beam.Flatten(),
+        )

@@ -1,0 +1,184 @@
+"""Reads images from files of their own or from shards, and existing masks to be scored."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from pipeline.failures import Attempt, BadImage, Failure, attempt
+from pipeline.records import (
+    Finished,
+    ImageRecord,
+    Item,
+    MetricsRow,
+    Origin,
+    Source,
+    Truth,
+    content_of,
+)
+from pipeline.stages.outcomes import split_attempts
+from pipeline.stages.resume import KEPT
+from pipeline.stages.timed_reads import TimedReads
+from pipeline.storage.files import read_file
+from pipeline.storage.journal_files import withdraw
+from pipeline.storage.shards import read_shard, rest_of_shard
+
+# Enough to hide the latency of object stores.
+AT_ONCE = 8
+
+
+class Loaded(NamedTuple):
+    """An ``Outcome``, and the rows of the images that turned out to be finished.
+
+    Attributes:
+        results: ``ImageRecord`` of the images that are to be done.
+        failures: ``Failure`` of the images that cannot be read.
+        rows: ``MetricsRow`` of those that are finished.
+        renewed: Likewise, where the listing says something else of the file than before.
+    """
+
+    results: beam.PCollection
+    failures: beam.PCollection
+    rows: beam.PCollection
+    renewed: beam.PCollection
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image that turned out to be finished.
+
+    Attributes:
+        row: Its row.
+        is_renewed: Whether the row should be in the journal anew.
+    """
+
+    row: MetricsRow
+    is_renewed: bool
+
+
+class Load(beam.PTransform):
+    """``Source`` to ``ImageRecord``; of masks that are scored, with the mask as the image.
+
+    Args:
+        output: The output folder.
+        scores: Whether existing masks are scored.
+        timeout: Seconds that the read of an image may take.
+    """
+
+    def __init__(self, output: str, *, scores: bool, timeout: float):
+        super().__init__()
+        self.output = output
+        self.scores = scores
+        self.timeout = timeout
+
+    def expand(self, sources) -> Loaded:
+        """Reads, and leaves out what turns out to be finished."""
+        reads = TimedReads(
+            functools.partial(load, output=self.output, scores=self.scores),
+            ahead=AT_ONCE,
+            at_once=AT_ONCE,
+            name="read",
+            timeout=self.timeout,
+            on_timeout=rest_of_source,
+            counter="read",
+        )
+        loaded = split_attempts(sources, "Read", reads)
+        images, kept, renewed = loaded.results | beam.Partition(_kind, 3)
+        return Loaded(
+            images,
+            loaded.failures,
+            kept | "Kept" >> beam.Map(_kept_row),
+            renewed | "Renewed" >> beam.Map(_kept_row),
+        )
+
+
+def load(source: Source, output: str, scores: bool) -> Iterator[Attempt[ImageRecord | Kept]]:
+    """Reads the images of a source; those that an earlier run has finished are kept.
+
+    Args:
+        source: What to read.
+        output: The output folder.
+        scores: As for ``Load``.
+    """
+    finished = {one.row.item.mask: one for one in source.finished}
+    for one in read_source(source, scores):
+        before = finished.get(one.result.item.mask) if one.failure is None else None
+        if before is None:
+            yield one
+        else:
+            key = one.result.item.key
+            yield attempt("read", key, _compared, one.result, before, output, scores)
+
+
+def read_source(source: Source, scores: bool = False) -> Iterator[Attempt[ImageRecord]]:
+    """Reads the images of a source.
+
+    Args:
+        source: An image file, a shard, or a mask to be scored.
+        scores: Whether it is a mask to be scored.
+    """
+    if source.chunk is not None:
+        yield from read_shard(source)
+    else:
+        yield attempt("read", source.key, _read_pair if scores else _read_photo, source)
+
+
+def rest_of_source(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
+    """The failure that stands for every image of a source after the first ``count``."""
+    if source.chunk is not None:
+        yield rest_of_shard(source, count, error)
+    else:
+        yield Attempt(failure=Failure.of(source.key, "read", error))
+
+
+def _compared(
+    image: ImageRecord, before: Finished, output: str, scores: bool
+) -> ImageRecord | Kept:
+    """The image if it is to be done, or its row if it is finished."""
+    item, old = image.item, before.row.item
+    if old.content == item.content and before.mask_is_there:
+        row = replace(before.row, item=replace(old, origin=item.origin))
+        return Kept(row, is_renewed=old.origin != item.origin)
+    if old.content and old.content != item.content:
+        if item.truth is not None and item.truth.failure is not None:
+            # The finished row has figures. Without its truth the image would get a poorer one.
+            raise BadImage(item.truth.failure.reason, item.truth.failure.message)
+        if not scores:
+            withdraw(output, before.row)
+    return image
+
+
+def _read_photo(source: Source) -> ImageRecord:
+    image = read_file(source.path)
+    truth = None if source.truth is None else _read_truth(source.key, source.truth)
+    return _record(source, image, truth)
+
+
+def _read_truth(key: str, path: str) -> Truth:
+    """A truth that cannot be read says why: without it, the image still gets a mask."""
+    read = attempt("read", key, read_file, path)
+    return Truth(failure=read.failure) if read.failure else Truth(read.result)
+
+
+def _read_pair(source: Source) -> ImageRecord:
+    return _record(source, read_file(source.path), Truth(read_file(source.truth)))
+
+
+def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:
+    content = content_of(source.key, image, truth)
+    origin = Origin(source.mask, source.stamp)
+    return ImageRecord(Item(source.key, source.mask, content, truth, origin=origin), image)
+
+
+def _kind(loaded: ImageRecord | Kept, _: int) -> int:
+    return 1 + loaded.is_renewed if isinstance(loaded, Kept) else 0
+
+
+def _kept_row(kept: Kept) -> MetricsRow:
+    Metrics.counter("images", KEPT).inc()
+    return kept.row

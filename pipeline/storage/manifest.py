@@ -1,0 +1,90 @@
+"""Manifests: files that name the images of a job, so that nothing needs to be listed.
+
+A manifest holds one path a line; or, by its suffix, ``.csv`` with a head line or ``.jsonl``, both
+with a ``path`` and, where wanted, ``truth`` and ``name``. Paths are on any Beam filesystem, or
+relative to the manifest's folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.failures import Attempt, BadImage, attempt
+from pipeline.records import ListedFile
+
+COLUMNS = ("path", "truth", "name")
+_ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*://|/|[A-Za-z]:[\\/])")
+
+
+def manifest_of(pattern: str) -> str | None:
+    """The path of the manifest that a pattern names with ``@``, or None."""
+    return pattern[1:] if pattern.startswith("@") else None
+
+
+def read_manifest(path: str) -> Iterator[Attempt[ListedFile]]:
+    """The files that a manifest names, line by line. A line that cannot be used is a failure.
+
+    Raises:
+        BadImage: It is a CSV file without the column ``path``.
+        OSError: It cannot be read.
+    """
+    folder = path[: path.rfind("/") + 1]
+    with FileSystems.open(path) as file:  # A manifest named .gz is unpacked.
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        for number, entry in _entries(path, text):
+            yield attempt("read", f"{path}:{number}", _listed, entry, folder)
+
+
+def _entries(path: str, lines: Iterable[str]) -> Iterator[tuple[int, dict | str]]:
+    """The number of each line that is not empty, and what it says; text if that is no entry."""
+    name = path.lower().removesuffix(".gz")
+    if name.endswith(".csv"):
+        rows = csv.DictReader(lines)
+        if "path" not in (rows.fieldnames or ()):
+            raise BadImage("bad_manifest", f"{path} has no column named path in its first line")
+        for row in rows:
+            yield rows.line_num, row
+        return
+    for number, line in enumerate(lines, 1):
+        if line := line.strip("\r\n"):
+            yield number, line if name.endswith(".jsonl") else {"path": line}
+
+
+def _listed(entry: dict | str, folder: str) -> ListedFile:
+    if isinstance(entry, str):
+        entry = _from_json(entry)
+    path, truth, name = (_text(entry, column) for column in COLUMNS)
+    if not path:
+        raise BadImage("bad_manifest", "the line names no path")
+    try:
+        "".join((path, truth, name)).encode()
+    except UnicodeEncodeError:
+        raise BadImage("bad_name", "the line is not UTF-8") from None
+    absolute = _ABSOLUTE.match(path)
+    truth = truth if not truth or _ABSOLUTE.match(truth) else folder + truth
+    if absolute:
+        return ListedFile(path, absolute[0], name=name, truth=truth)
+    return ListedFile(folder + path, folder, name=name, truth=truth)
+
+
+def _from_json(line: str) -> dict:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise BadImage("bad_manifest", f"the line is no JSON: {error}") from error
+    if not isinstance(entry, dict):
+        raise BadImage("bad_manifest", "the line is no JSON object")
+    return entry
+
+
+def _text(entry: dict, column: str) -> str:
+    value = entry.get(column) or ""
+    if not isinstance(value, str):
+        raise BadImage("bad_manifest", f"{column} is no text")
+    return value
