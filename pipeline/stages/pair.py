@@ -1,19 +1,14 @@
-"""Joins files with their ground truth, by the path below the pattern's folder without suffix.
-
-Names are compared in one Unicode form, and without any suffix of an image: ``x.jpg.png`` is the
-truth of ``x.jpg``.
-"""
+"""Joins files with their ground truth, by the names of ``pair_names``."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
 
 from pipeline.records import Note, Source
-from pipeline.storage.mask_names import stem
+from pipeline.storage.pair_names import name_of_image, name_of_truth
 from pipeline.storage.patterns import real_path
 
 
@@ -30,23 +25,44 @@ class Paired(NamedTuple):
 
 
 class PairPhotos(beam.PTransform):
-    """(photos, truths), each (path, folder), to the ``Source`` of each photo."""
+    """(photos, truths), each (path, folder), to the ``Source`` of each photo.
+
+    Args:
+        patterns: The patterns that the photos match.
+        truth: The pattern that the truths match; empty for none.
+    """
+
+    def __init__(self, patterns: Sequence[str] = (), truth: str = ""):
+        super().__init__()
+        self.patterns = patterns
+        self.truth = truth
 
     def expand(self, files) -> Paired:
         """Joins by name. A photo without truth is a source without truth."""
         photos, truths = files
-        joined = _joined(photos, truths)
+        joined = _joined(photos, truths, self.patterns, self.truth)
         sources = joined | "Sources" >> beam.FlatMap(photo_sources)
         return Paired(sources, joined | "Notes" >> beam.FlatMap(pair_notes))
 
 
 class PairMasks(beam.PTransform):
-    """(masks, truths), each (path, folder), to (key, mask, truth); mask or truth may be None."""
+    """(masks, truths), each (path, folder), to (key, mask, truth); mask or truth may be None.
+
+    Args:
+        masks: The pattern that the masks match.
+        truth: The pattern that the truths match.
+    """
+
+    def __init__(self, masks: str = "", truth: str = ""):
+        super().__init__()
+        self.masks = masks
+        self.truth = truth
 
     def expand(self, files):
         """Joins by name."""
         masks, truths = files
-        return _joined(masks, truths) | beam.FlatMap(mask_pairs)
+        joined = _joined(masks, truths, (self.masks,), self.truth)
+        return joined | beam.FlatMap(mask_pairs)
 
 
 def photo_sources(joined: tuple[str, dict]) -> Iterator[Source]:
@@ -71,14 +87,6 @@ def pair_notes(joined: tuple[str, dict]) -> Iterator[Note]:
             yield Note("ground truths have no image", path)
 
 
-def pair_name(key: str) -> str:
-    """The name by which a file is joined with its truth."""
-    name = unicodedata.normalize("NFC", key)
-    while (shorter := stem(name)) != name:
-        name = shorter
-    return name
-
-
 def mask_pairs(joined: tuple[str, dict]) -> Iterator[tuple[str, str | None, str | None]]:
     """Key, mask and truth of one name. One of the two may be missing."""
     _, found = joined
@@ -88,14 +96,13 @@ def mask_pairs(joined: tuple[str, dict]) -> Iterator[tuple[str, str | None, str 
         yield (key, path, truth) if masks else (key, None, path)
 
 
-def _joined(files: beam.PCollection, truths: beam.PCollection) -> beam.PCollection:
+def _joined(
+    files: beam.PCollection, truths: beam.PCollection, patterns: Sequence[str], truth: str
+) -> beam.PCollection:
     by_name = {
-        "files": files | "Name" >> beam.Map(_with_name),
-        "truths": truths | "NameOfTruth" >> beam.Map(_with_name),
+        "files": files
+        | "Name" >> beam.Map(lambda file: (name_of_image(file, patterns, truth), file)),
+        "truths": truths
+        | "NameOfTruth" >> beam.Map(lambda file: (name_of_truth(file, truth), file)),
     }
     return by_name | "Join" >> beam.CoGroupByKey()
-
-
-def _with_name(file: tuple[str, str]) -> tuple[str, tuple[str, str]]:
-    path, folder = file
-    return pair_name(path[len(folder) :]), file

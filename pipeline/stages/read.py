@@ -19,6 +19,7 @@ from pipeline.stages.pair import PairMasks, PairPhotos
 from pipeline.stages.timed_reads import TimedReads
 from pipeline.storage.files import read_file
 from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.pair_names import truth_glob
 from pipeline.storage.patterns import is_shard
 from pipeline.storage.shards import INDEX, index_shard, read_chunk, rest_of_chunk
 
@@ -51,8 +52,10 @@ class ReadImages(beam.PTransform):
         photos, shards = listed.results | "Kind" >> beam.Partition(
             lambda file, _: int(is_shard(file[0], self.input_format)), 2
         )
-        truths = begin | "ListTruths" >> ListFiles((self.truth,) if self.truth else (), "images")
-        paired = (photos, truths.results) | "Pair" >> PairPhotos()
+        masks = (truth_glob(self.truth),) if self.truth else ()
+        truths = begin | "ListTruths" >> ListFiles(masks, "images")
+        pair = PairPhotos(self.patterns, self.truth or "")
+        paired = (photos, truths.results) | "Pair" >> pair
         sources = paired.results
         indexed = split_attempts(shards, "Index", _index(self.timeout))
         chunks = (
@@ -101,8 +104,8 @@ class ReadMasks(beam.PTransform):
     def expand(self, begin) -> InputOutcome:
         """Lists both, pairs and reads them."""
         masks = begin | "ListMasks" >> ListFiles((self.masks,), "images")
-        truths = begin | "ListTruths" >> ListFiles((self.truth,), "images")
-        pairs = (masks.results, truths.results) | "Pair" >> PairMasks()
+        truths = begin | "ListTruths" >> ListFiles((truth_glob(self.truth),), "images")
+        pairs = (masks.results, truths.results) | "Pair" >> PairMasks(self.masks, self.truth)
         read = split_attempts(pairs, "Load", _reading(read_pair, _rest_of_pair, self.timeout))
         failures = (masks.failures, truths.failures, read.failures)
         notes = (masks.notes, truths.notes)

@@ -50,8 +50,7 @@ def list_pattern(pattern: str, input_format: str = "auto") -> Listing:
         input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. Of a folder, only what is named
             like that format is read; of a file or glob, whatever it matches.
     """
-    if re.match(r"[^/]*[*?[]", pattern):  # Beam matches nothing by a glob without a folder.
-        pattern = f"./{pattern}"
+    pattern = with_folder(pattern)
     literal = pattern.replace("[", "[[]")
     # Try the pattern as a folder first: on object stores a folder is only a prefix of names.
     below = "" if re.search(r"[*?]", pattern) else literal.rstrip("/") + "/**"
@@ -75,6 +74,11 @@ def list_pattern(pattern: str, input_format: str = "auto") -> Listing:
         [path for path in passed_over if path not in outputs],
         sorted(outputs),
     )
+
+
+def with_folder(pattern: str) -> str:
+    """A pattern as it is given to Beam, which matches nothing by a glob without a folder."""
+    return f"./{pattern}" if re.match(r"[^/]*[*?[]", pattern) else pattern
 
 
 def suffix_of(path: str) -> str:
