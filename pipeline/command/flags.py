@@ -46,7 +46,8 @@ def _add_data_flags(add) -> None:
         "--truth",
         metavar="PATTERN",
         help="ground-truth masks of image files, matched by path without suffix below the "
-        "pattern's folder; records of shards carry their own",
+        "pattern's folder, or by {name} in the pattern, as in masks/{name}_mask.png; records of "
+        "shards carry their own",
     )
     add(
         "--masks",

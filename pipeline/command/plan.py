@@ -10,10 +10,10 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS
 from pipeline.stages.list_files import notes_of
-from pipeline.stages.pair import pair_name
 from pipeline.storage.files import literal
 from pipeline.storage.journal_files import changes, journal_files, read_rows
 from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.pair_names import name_of_image, name_of_truth, truth_glob
 from pipeline.storage.patterns import (
     Listing,
     find_files,
@@ -44,7 +44,7 @@ def _inputs(job: Job) -> list[str]:
     keys = [path[len(files[path]) :] for path in images]
     lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
     if job.truth is not None:
-        lines += _truth_lines(job.truth, keys)
+        lines += _truth_lines(job, [(path, files[path]) for path in images])
     lines += _note_lines(listings)
     counts = Counter(claim for key in keys for claim in claims(key))
     taken = {claim for claim, count in counts.items() if count > 1}
@@ -56,12 +56,13 @@ def _inputs(job: Job) -> list[str]:
     return lines
 
 
-def _truth_lines(pattern: str, keys: list[str]) -> list[str]:
+def _truth_lines(job: Job, images: list[tuple[str, str]]) -> list[str]:
     """What of photos and truths has a partner, and what has none."""
-    truths = _names(pattern)
-    alone = [key for key in keys if pair_name(key) not in truths]
-    unused = truths.keys() - {pair_name(key) for key in keys}
-    lines = [f"truth    {len(truths)} masks, for {len(keys) - len(alone)} of the image files"]
+    truths = _truths(job)
+    names = {file: name_of_image(file, job.inputs, job.truth or "") for file in images}
+    alone = [path[len(folder) :] for (path, folder), name in names.items() if name not in truths]
+    unused = truths.keys() - set(names.values())
+    lines = [f"truth    {len(truths)} masks, for {len(names) - len(alone)} of the image files"]
     if unused:
         lines.append(f"unused   {len(unused)} masks, such as {truths[min(unused)]}")
     if alone:
@@ -85,14 +86,17 @@ def _note_lines(listings: list[Listing]) -> list[str]:
 
 
 def _scored(job: Job) -> list[str]:
-    masks, truths = _names(job.masks), _names(job.truth)
-    both = masks.keys() & truths.keys()
+    pattern, truth = job.masks or "", job.truth or ""
+    masks = {name_of_image(file, (pattern,), truth) for file in find_files(pattern, "images")}
+    both = masks & _truths(job).keys()
     return [f"masks    {len(masks)}, of which {len(both)} have a ground truth; no network"]
 
 
-def _names(pattern: str) -> dict[str, str]:
-    """The names by which files are joined, and their paths."""
-    return {pair_name(path[len(folder) :]): path for path, folder in find_files(pattern, "images")}
+def _truths(job: Job) -> dict[str, str]:
+    """The names by which truths are joined, and their paths."""
+    truth = job.truth or ""
+    files = find_files(truth_glob(truth), "images")
+    return {name_of_truth(file, truth): file[0] for file in files}
 
 
 def _network(job: Job) -> str:

@@ -17,7 +17,14 @@ from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_apart, check_output, check_writable
 from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
-from pipeline.storage.patterns import list_pattern, suffix_of
+from pipeline.storage.pair_names import (
+    NAME,
+    fault_of,
+    joined_wildcards,
+    truth_glob,
+    unknown_names,
+)
+from pipeline.storage.patterns import is_shard, list_pattern, suffix_of
 
 SAMPLE = str(Path(__file__).parents[1] / "sample" / "*.tfrecord")
 # Flags refused together with --masks. A value other than the default means that the user gave it.
@@ -167,15 +174,30 @@ def _check_inputs(job: Job, overwrite: bool) -> None:
     ):
         for pattern in filter(None, patterns):
             paths = _check_pattern(flag, pattern, kind)
+            if flag != "--truth" and not all(is_shard(path, kind) for path in paths):
+                _check_wildcards(flag, pattern, job.truth or "")
             if overwrite:
                 check_apart(flag, paths, job.output, "--overwrite removes")
             if job.resume:
                 check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
 
 
+def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
+    """Checks that each wildcard before a ``{name}`` has one to be joined with."""
+    wanted = joined_wildcards(truth) if NAME in truth else 0
+    if joined_wildcards(pattern) < wanted:
+        raise UsageError(
+            f"--truth {truth!r} has {wanted} wildcards before {NAME}, each for what the same one "
+            f"of {flag} matched, but {flag} {pattern!r} has {joined_wildcards(pattern)}"
+        )
+
+
 def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
+    is_truth = flag == "--truth"
+    if is_truth and (fault := fault_of(pattern)):
+        raise UsageError(f"{flag} {pattern!r}: {fault}")
     try:
-        listing = list_pattern(pattern, input_format)
+        listing = list_pattern(truth_glob(pattern) if is_truth else pattern, input_format)
     except Exception as error:
         raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
     if not listing.files and listing.passed_over:
@@ -185,7 +207,13 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
             f"image or a shard ({names}); a glob, such as {pattern.rstrip('/')}/*, takes them all"
         )
     if not listing.files:
-        raise UsageError(f"{flag} {pattern!r} matches no file")
+        unknown, hint = unknown_names(pattern), ""
+        if unknown:
+            hint = f"; {', '.join(unknown)} stands for nothing but itself"
+            hint += f", {NAME} for the name of an image" if is_truth else ""
+        elif NAME in pattern and not is_truth:
+            hint = f"; {NAME} is known in --truth only"
+        raise UsageError(f"{flag} {pattern!r} matches no file{hint}")
     return [path for path, _ in listing.files]
 
 

@@ -68,7 +68,9 @@ def name_of_truth(file: tuple[str, str], truth: str) -> str:
     path, folder = file
     if NAME not in truth:
         return pair_name(path[len(folder) :])
-    match = _expression(with_folder(truth)).fullmatch(path)
+    glob = truth_glob(truth)
+    folder = with_folder(glob).removesuffix(glob)
+    match = _expression(folder + truth).fullmatch(path)
     if not match:  # Such as x.png for **/{name}/x.png: nothing is left for the name.
         return _nameless(path)
     *captured, name = match.groups()

@@ -42,6 +42,17 @@ def test_truths_are_counted_with_those_that_fit(here):
     assert plan(truth="truth")["missing"] == "1 image files have no truth, such as d.jpg"
 
 
+def test_truths_of_a_pattern_with_a_name_are_counted_as_they_are_joined(here):
+    lay(here, *(f"d/{c}/i/{n}.jpg" for c in "ab" for n in "xy"))
+    lay(here, "d/a/m/x_m.png", "d/b/m/y_m.png", "d/c/m/x_m.png")
+    found = plan(inputs=("d/*/i/*",), truth="d/*/m/{name}_m.png")
+    assert found["truth"] == "3 masks, for 2 of the image files"
+    assert found["unused"] == "1 masks, such as d/c/m/x_m.png"
+    assert found["missing"] == "2 image files have no truth, such as a/i/y.jpg"
+    found = plan(inputs=(), masks="d/*/i/*", truth="d/*/m/{name}_m.png")
+    assert found["masks"] == "4, of which 2 have a ground truth; no network"
+
+
 def test_images_that_would_share_a_mask_are_counted(here):
     lay(here, "in/a.jpg", "in/a.png", "in/b.jpg")
     assert plan()["names"].startswith("2 masks cannot have their image's name alone")

@@ -84,6 +84,12 @@ def test_every_flag_has_a_default():
         (["--input", "in", "--input_format=tfrecord"], ["--input", "'in'"]),
         (["--input", "nowhere://x"], ["--input", "'nowhere://x'", "cannot be read"]),
         (["--truth", "none"], ["--truth", "'none'"]),
+        (["--truth", "truth/{nmae}.png"], ["matches no file; {nmae} stands for", "{name} for the"]),
+        (["--truth", "{name}/{name}.png"], ["--truth", "{name} is there 2 times", "once"]),
+        (["--truth", "truth/{name}*.png"], ["--truth", "after {name}", "{name}_mask.*"]),
+        (["--truth", "truth/{name}_m.png"], ["--truth 'truth/{name}_m.png' matches no file"]),
+        (["--input", "in", "--truth", "*/{name}.*"], ["1 wildcards before {name}", "'in' has 0"]),
+        (["--input", "in/{name}.jpg"], ["--input", "{name} is known in --truth only"]),
         (["--output", "in"], ["--output", "'in'", "not empty", "--overwrite"]),
         (["--output", "in/a.jpg/out"], ["--output", "cannot be written to"]),
         (["--read_timeout=0"], ["--read_timeout", "above 0", "0.0"]),
@@ -126,6 +132,11 @@ def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
     message = refused(*argv)
     for part in parts:
         assert part in message
+
+
+def test_a_truth_may_have_a_name_and_wildcards_that_the_input_has():
+    assert job("--input", "in/*.jpg", "--truth", "truth/{name}.*").truth == "truth/{name}.*"
+    assert job("--input", "*/*.jpg", "--truth", "*/{name}.*").truth == "*/{name}.*"
 
 
 def test_limits_themselves_are_allowed():

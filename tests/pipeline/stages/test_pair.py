@@ -5,7 +5,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.records import Note, Source
-from pipeline.stages.pair import PairMasks, PairPhotos, mask_pairs, pair_name, photo_sources
+from pipeline.stages.pair import PairMasks, PairPhotos, mask_pairs, photo_sources
 
 
 def below(folder, *names):
@@ -86,9 +86,27 @@ def test_files_are_joined_by_their_path_without_suffix():
         assert_that(pairs, equal_to(expected), label="masks")
 
 
-def test_names_pair_across_unicode_forms_and_suffixes():
-    composed, decomposed = "caf\u00e9", "cafe\u0301"
-    assert pair_name(f"c/{composed}.jpg") == pair_name(f"c/{decomposed}.PNG")
-    assert pair_name("c/x.jpg.png") == pair_name("c/x.jpg") == "c/x"
-    assert pair_name("x_mask.png") != pair_name("x.png")
-    assert pair_name("v1.2.png") == "v1.2"
+def test_a_pattern_with_a_name_joins_by_what_its_wildcards_stand_for():
+    files = [("/in/a/i/x.jpg", "/in/"), ("/in/b/i/x.jpg", "/in/")]
+    truths = [("/in/b/m/x_m.png", "/in/"), ("/in/c/m/x_m.png", "/in/")]
+    pattern, truth = "/in/*/i/*", "/in/*/m/{name}_m.png"
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        left = pipeline | "Files" >> beam.Create(files)
+        right = pipeline | "Truths" >> beam.Create(truths)
+        found = (left, right) | PairPhotos((pattern,), truth)
+        expected = [
+            Source("/in/a/i/x.jpg", "/in/", None),
+            Source("/in/b/i/x.jpg", "/in/", "/in/b/m/x_m.png"),
+        ]
+        assert_that(found.results, equal_to(expected), label="photos")
+        notes = [
+            Note("images have no ground truth", "/in/a/i/x.jpg"),
+            Note("ground truths have no image", "/in/c/m/x_m.png"),
+        ]
+        assert_that(found.notes, equal_to(notes), label="notes")
+        expected = [
+            ("a/i/x.jpg", "/in/a/i/x.jpg", None),
+            ("b/i/x.jpg", "/in/b/i/x.jpg", "/in/b/m/x_m.png"),
+            ("c/m/x_m.png", None, "/in/c/m/x_m.png"),
+        ]
+        assert_that((left, right) | PairMasks(pattern, truth), equal_to(expected), label="masks")
