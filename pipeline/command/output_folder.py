@@ -13,7 +13,7 @@ from pipeline.command.options import UsageError
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, MASKS, OUTPUTS, RESULTS, TEMPORARY
 from pipeline.storage.files import absolute, delete, literal, write_file
-from pipeline.storage.journal_files import read_head
+from pipeline.storage.journal_files import FORMAT, read_head
 
 
 def check_output(job: Job, overwrite: bool) -> None:
@@ -35,6 +35,12 @@ def check_output(job: Job, overwrite: bool) -> None:
         raise UsageError(
             f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
             "another folder"
+        )
+    if journal is not None and journal.get("format") != FORMAT:
+        raise UsageError(
+            f"--output {output!r} holds a journal of format {journal.get('format')}, of another "
+            f"release; this one goes on with format {FORMAT}. Use that release, name another "
+            "folder, or give --overwrite to begin anew"
         )
     if foreign is not None:
         raise UsageError(

@@ -9,10 +9,12 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS
+from pipeline.records import ListedFile
 from pipeline.stages.list_files import notes_of
 from pipeline.storage.files import literal
-from pipeline.storage.journal_files import changes, journal_files, read_rows
-from pipeline.storage.mask_names import claims, own_names
+from pipeline.storage.journal_files import changes, count_finished
+from pipeline.storage.manifest import manifest_of, read_manifest
+from pipeline.storage.mask_names import claim_of_image
 from pipeline.storage.pair_names import name_of_image, name_of_truth, truth_glob
 from pipeline.storage.patterns import (
     Listing,
@@ -36,19 +38,22 @@ def describe(job: Job, overwrite: bool) -> str:
 
 
 def _inputs(job: Job) -> list[str]:
-    listings = [list_pattern(pattern, job.input_format) for pattern in job.inputs]
+    manifests = [path for path in map(manifest_of, job.inputs) if path is not None]
+    patterns = [pattern for pattern in job.inputs if manifest_of(pattern) is None]
+    listings = [list_pattern(pattern, job.input_format) for pattern in patterns]
     found = sorted(file for listing in listings for file in listing.files)
     # A file that several patterns match counts once, under the first folder, as in the job.
-    files = dict({real_path(file[0]): file for file in reversed(found)}.values())
-    images = [path for path in files if not is_shard(path, job.input_format)]
-    keys = [path[len(files[path]) :] for path in images]
-    lines = [f"input    {len(images)} image files, {len(files) - len(images)} shards"]
+    files = list({real_path(file.path): file for file in reversed(found)}.values())
+    images = [file for file in files if not is_shard(file.path, job.input_format)]
+    lines = []
+    if patterns:
+        lines.append(f"input    {len(images)} image files, {len(files) - len(images)} shards")
+    lines += [f"manifest {path} names {_count_entries(path)}" for path in manifests]
     if job.truth is not None:
-        lines += _truth_lines(job, [(path, files[path]) for path in images])
+        lines += _truth_lines(job, images)
     lines += _note_lines(listings)
-    counts = Counter(claim for key in keys for claim in claims(key))
-    taken = {claim for claim, count in counts.items() if count > 1}
-    shared = sum(own_names(key, taken, "") != own_names(key, (), "") for key in keys)
+    claims = Counter(claim_of_image(file.key) for file in images)
+    shared = sum(count for count in claims.values() if count > 1)
     if shared:
         lines.append(
             f"names    {shared} masks cannot have their image's name alone, as others could"
@@ -56,11 +61,18 @@ def _inputs(job: Job) -> list[str]:
     return lines
 
 
-def _truth_lines(job: Job, images: list[tuple[str, str]]) -> list[str]:
+def _count_entries(manifest: str) -> str:
+    """How many files a manifest names. None of them is looked for."""
+    counts = Counter(entry.failure is None for entry in read_manifest(manifest))
+    unusable = f"; {counts[False]} lines cannot be used" if counts[False] else ""
+    return f"{counts[True]} files{unusable}"
+
+
+def _truth_lines(job: Job, images: list[ListedFile]) -> list[str]:
     """What of photos and truths has a partner, and what has none."""
     truths = _truths(job)
     names = {file: name_of_image(file, job.inputs, job.truth or "") for file in images}
-    alone = [path[len(folder) :] for (path, folder), name in names.items() if name not in truths]
+    alone = [file.key for file, name in names.items() if name not in truths]
     unused = truths.keys() - set(names.values())
     lines = [f"truth    {len(truths)} masks, for {len(names) - len(alone)} of the image files"]
     if unused:
@@ -96,7 +108,7 @@ def _truths(job: Job) -> dict[str, str]:
     """The names by which truths are joined, and their paths."""
     truth = job.truth or ""
     files = find_files(truth_glob(truth), "images")
-    return {name_of_truth(file, truth): file[0] for file in files}
+    return {name_of_truth(file, truth): file.path for file in files}
 
 
 def _network(job: Job) -> str:
@@ -115,12 +127,10 @@ def _output(job: Job, overwrite: bool) -> str:
         return f"removes {_count(job.output)} files of an earlier job, then begins"
     if not job.resume:
         return "is empty or new"
-    changed = changes(job)
-    rows = (row for path in journal_files(job.output) for row in read_rows(path))
-    masks = sum(map(bool, {row.item.mask: row.item.content for row in rows}.values()))
+    changed, finished = changes(job), count_finished(job.output)
     if changed:
-        return f"{masks} finished images are stale and done again: {', '.join(changed)}"
-    return f"goes on; {masks} images are finished, and kept where they have not changed"
+        return f"{finished} finished images are stale and done again: {', '.join(changed)}"
+    return f"goes on; {finished} images are finished, and kept where they have not changed"
 
 
 def _count(output: str) -> int:

@@ -16,6 +16,7 @@ from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_apart, check_output, check_writable
 from pipeline.job_settings import Job
+from pipeline.storage.manifest import check_manifest, manifest_of
 from pipeline.storage.model_file import content_of_model
 from pipeline.storage.pair_names import (
     NAME,
@@ -27,6 +28,8 @@ from pipeline.storage.pair_names import (
 from pipeline.storage.patterns import is_shard, list_pattern, suffix_of
 
 SAMPLE = str(Path(__file__).parents[1] / "sample" / "*.tfrecord")
+# Files that are looked at to see whether a pattern can be used.
+ENOUGH = 1000
 # Flags refused together with --masks. A value other than the default means that the user gave it.
 ANNOTATION_FLAGS = (
     "input_format",
@@ -196,8 +199,16 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     is_truth = flag == "--truth"
     if is_truth and (fault := fault_of(pattern)):
         raise UsageError(f"{flag} {pattern!r}: {fault}")
+    glob = truth_glob(pattern) if is_truth else pattern
     try:
-        listing = list_pattern(truth_glob(pattern) if is_truth else pattern, input_format)
+        manifest = manifest_of(pattern) if flag == "--input" else None
+        if manifest is not None:
+            check_manifest(manifest)
+            return []
+        # Workers list all.
+        listing = list_pattern(glob, input_format, limit=ENOUGH)
+        if not listing.files:
+            listing = list_pattern(glob, input_format)
     except Exception as error:
         raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
     if not listing.files and listing.passed_over:
@@ -214,7 +225,7 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
         elif NAME in pattern and not is_truth:
             hint = f"; {NAME} is known in --truth only"
         raise UsageError(f"{flag} {pattern!r} matches no file{hint}")
-    return [path for path, _ in listing.files]
+    return [file.path for file in listing.files]
 
 
 def _check_remote(job: Job) -> None:

@@ -128,9 +128,7 @@ def _joined(
 ) -> beam.PCollection:
     """(name, {"files": photos or masks, "truths": truths})."""
     by_name = {
-        "files": files
-        | "Name" >> beam.Map(lambda f: (name_of_image((f.path, f.folder), patterns, truth), f)),
-        "truths": truths
-        | "NameOfTruth" >> beam.Map(lambda f: (name_of_truth((f.path, f.folder), truth), f)),
+        "files": files | "Name" >> beam.Map(lambda f: (name_of_image(f, patterns, truth), f)),
+        "truths": truths | "NameOfTruth" >> beam.Map(lambda f: (name_of_truth(f, truth), f)),
     }
     return by_name | "Join" >> beam.CoGroupByKey()

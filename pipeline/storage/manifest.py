@@ -1,13 +1,14 @@
 """Manifests: files that name the images of a job, so that nothing needs to be listed.
 
 A manifest holds one path a line; or, by its suffix, ``.csv`` with a head line or ``.jsonl``, both
-with a ``path`` and, where wanted, ``truth`` and ``name``. Paths are on any Beam filesystem, or
-relative to the manifest's folder.
+with a ``path`` and, where wanted, ``truth`` and ``name``. One whose name ends in ``.gz`` is
+unpacked. Paths are on any Beam filesystem, or relative to the manifest's folder.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -27,6 +28,20 @@ def manifest_of(pattern: str) -> str | None:
     return pattern[1:] if pattern.startswith("@") else None
 
 
+def check_manifest(path: str) -> None:
+    """Reads the beginning of a manifest.
+
+    Raises:
+        BadImage: No file is named there.
+        OSError: It cannot be read.
+    """
+    first = next(read_manifest(path), None)
+    if first is None:
+        raise BadImage("bad_manifest", "it names no file")
+    if first.failure is not None:
+        raise BadImage("bad_manifest", f"{first.failure.key}: {first.failure.message}")
+
+
 def read_manifest(path: str) -> Iterator[Attempt[ListedFile]]:
     """The files that a manifest names, line by line. A line that cannot be used is a failure.
 
@@ -35,8 +50,9 @@ def read_manifest(path: str) -> Iterator[Attempt[ListedFile]]:
         OSError: It cannot be read.
     """
     folder = path[: path.rfind("/") + 1]
-    with FileSystems.open(path) as file:  # A manifest named .gz is unpacked.
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        data = gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file
+        text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape", newline="")
         for number, entry in _entries(path, text):
             yield attempt("read", f"{path}:{number}", _listed, entry, folder)
 
@@ -47,7 +63,7 @@ def _entries(path: str, lines: Iterable[str]) -> Iterator[tuple[int, dict | str]
     if name.endswith(".csv"):
         rows = csv.DictReader(lines)
         if "path" not in (rows.fieldnames or ()):
-            raise BadImage("bad_manifest", f"{path} has no column named path in its first line")
+            raise BadImage("bad_manifest", "its first line names no column path")
         for row in rows:
             yield rows.line_num, row
         return

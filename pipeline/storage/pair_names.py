@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from pipeline.records import ListedFile, Source
 from pipeline.storage.mask_names import stem
 from pipeline.storage.patterns import with_folder
 
@@ -58,14 +59,14 @@ def truth_glob(truth: str) -> str:
     return truth.replace(NAME, "**")
 
 
-def name_of_truth(file: tuple[str, str], truth: str) -> str:
+def name_of_truth(file: ListedFile | Source, truth: str) -> str:
     """The name of a ground truth.
 
     Args:
         file: Its path, and the part of it that keys leave out.
         truth: The pattern that it matched.
     """
-    path, folder = file
+    path, folder = file.path, file.folder
     if NAME not in truth:
         return pair_name(path[len(folder) :])
     glob = truth_glob(truth)
@@ -77,7 +78,7 @@ def name_of_truth(file: tuple[str, str], truth: str) -> str:
     return _name(name, captured)
 
 
-def name_of_image(file: tuple[str, str], patterns: Sequence[str], truth: str) -> str:
+def name_of_image(file: ListedFile | Source, patterns: Sequence[str], truth: str) -> str:
     """The name of an image, or of a mask that is scored.
 
     Args:
@@ -85,7 +86,7 @@ def name_of_image(file: tuple[str, str], patterns: Sequence[str], truth: str) ->
         patterns: The patterns of all images. The first that matches it counts.
         truth: The pattern of the ground truth; empty for none.
     """
-    path, folder = file
+    path, folder = file.path, file.folder
     joined = joined_wildcards(truth) if NAME in truth else 0
     if not joined:
         return pair_name(path[len(folder) :])

@@ -74,11 +74,16 @@ def places_of(keys):
     return paths
 
 
-def places_of_records(keys, shard=Named("s", "masks/s")):
+SHARD = Named("s", "masks/s")
+
+
+def places_of_records(keys, shard=SHARD):
     """What the pipeline does with the records of a shard."""
     names = RecordNames(shard)
     named = [names.name(key, number) for number, key in enumerate(keys)]
-    assert all(one.key.startswith(f"{shard.key}/{key}") for one, key in zip(named, keys))
+    assert all(
+        one.key.startswith(f"{shard.key}/{key}") for one, key in zip(named, keys, strict=True)
+    )
     return [one.mask for one in named]
 
 

@@ -60,7 +60,7 @@ def annotate(network):
     for shard in sorted(SAMPLE.glob("*.tfrecord")):
         for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
             feature = tf.train.Example.FromString(record).features.feature
-            keys.append(feature["image/filename"].bytes_list.value[0].decode())
+            keys.append(f"{shard.stem}/{feature['image/filename'].bytes_list.value[0].decode()}")
             sides = (feature[f"image/{side}"].int64_list.value[0] for side in ("width", "height"))
             sizes.append(tuple(sides))
             pixels.append(small_pixels(feature["image/encoded"].bytes_list.value[0], sizes[-1]))
@@ -100,10 +100,11 @@ def output(tmp_path_factory):
 
 
 def assert_masks_equal(folder, expected):
-    found = {path.stem: path for path in Path(folder, "masks").iterdir()}
-    assert found.keys() == {Path(key).stem for key in expected}
+    masks = Path(folder, "masks")
+    found = {str(path.relative_to(masks).with_suffix("")) for path in masks.rglob("*.png")}
+    assert found == {str(Path(key).with_suffix("")) for key in expected}
     for key, (mask, _) in expected.items():
-        written = Image.open(found[Path(key).stem])
+        written = Image.open(masks / Path(key).with_suffix(".png"))
         assert written.mode == "L"
         # A batch of another size may round the last bit of a float differently.
         difference = np.abs(np.asarray(written).astype(int) - mask)
@@ -208,7 +209,7 @@ def test_scoring_the_written_masks_gives_the_same_rows(output, tmp_path):
         if truth is not None:
             (truths / f"{Path(key).stem}.png").write_bytes(truth)
     scored = tmp_path / "scored"
-    run(Job(str(scored), masks=f"{folder}/masks/*.png", truth=str(truths)))
+    run(Job(str(scored), masks=f"{folder}/masks/*/*.png", truth=str(truths)))
     annotated = {Path(key).stem: row for key, row in rows(folder).items()}
     table = rows(scored)
     assert len(table) == 5

@@ -8,7 +8,7 @@ from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.stages import journal
 from pipeline.stages.journal import WriteJournal
-from pipeline.storage.journal_files import journal_files, read_rows, start
+from pipeline.storage.journal_files import journal_files, read_lines, start
 from tests.pipeline.bundles import begun, finished, given
 from tests.pipeline.journal_rows import journaled, row
 from tests.pipeline.shard_files import files_below
@@ -32,7 +32,7 @@ def test_every_row_is_in_one_file_and_goes_on(tmp_path, monkeypatch, count):
     # What is not in a file yet does not go on.
     assert len(early) == len(journaled(tmp_path)) == count // 7 * 7
     assert keys([*early, *finished(stage)]) == keys(rows)
-    sizes = [len(list(read_rows(path))) for path in journal_files(str(tmp_path))]
+    sizes = [len(list(read_lines(path))) for path in journal_files(str(tmp_path))]
     assert sum(sizes) == count and max(sizes, default=0) <= 7
     assert keys(journaled(tmp_path).values()) == keys(rows)
     assert len(files_below(tmp_path)) == 1 + len(sizes)

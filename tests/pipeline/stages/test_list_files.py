@@ -16,7 +16,7 @@ from tests.pipeline.shard_files import lay
 def test_a_pattern_yields_its_files_with_the_folder_that_keys_leave_out(tmp_path):
     lay(tmp_path, "in/a.jpg", "in/c/b.png", "in/notes.txt")
     found = [one.result for one in attempts_of(list_pattern(f"{tmp_path}/in", "images"))]
-    assert found == [
+    assert [(one.path, one.folder) for one in found] == [
         (f"{tmp_path}/in/a.jpg", f"{tmp_path}/in/"),
         (f"{tmp_path}/in/c/b.png", f"{tmp_path}/in/"),
     ]
@@ -26,7 +26,7 @@ def test_a_name_that_is_not_utf_8_is_a_failure_and_the_others_are_listed(tmp_pat
     lay(tmp_path, "a.jpg", "z.jpg")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"x")
     first, odd, last = attempts_of(list_pattern(str(tmp_path), "auto"))
-    assert [one.result[0] for one in (first, last)] == [f"{tmp_path}/a.jpg", f"{tmp_path}/z.jpg"]
+    assert [one.result.path for one in (first, last)] == [f"{tmp_path}/a.jpg", f"{tmp_path}/z.jpg"]
     assert odd.failure == Failure(
         f"{tmp_path}/caf\\udce9.jpg", "read", "bad_name", "the name of the file is not UTF-8"
     )
@@ -39,7 +39,7 @@ def test_a_file_that_many_patterns_match_is_listed_once(tmp_path):
     patterns = ("one", "one/a.jpg", "two/../one", "link", "two/*", "o*/b.jpg")
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         listed = pipeline | ListFiles(tuple(f"{tmp_path}/{name}" for name in patterns), "images")
-        names = listed.results | beam.Map(lambda file: os.path.relpath(file[0], tmp_path))
+        names = listed.results | beam.Map(lambda file: os.path.relpath(file.path, tmp_path))
         # The first of its spellings counts.
         expected = ["link/a.jpg", "link/b.jpg", "two/a.jpg"]
         assert_that(names, equal_to(expected), label="names")

@@ -1,26 +1,51 @@
 """Files and their ground truth, joined by the path below the pattern's folder."""
 
+from dataclasses import replace
+
 import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.records import Note, Source
-from pipeline.stages.pair import PairMasks, PairPhotos, mask_pairs, photo_sources
+from pipeline.failures import Failure
+from pipeline.records import Chunk, ListedFile, Note, Source
+from pipeline.stages.pair import PairMasks, PairPhotos, mask_sources, photo_sources
 
 
 def below(folder, *names):
-    return [(f"{folder}{name}", folder) for name in names]
+    return [ListedFile(f"{folder}{name}", folder, 3, f"{name}-1") for name in names]
+
+
+def photos_of(files):
+    """Their sources, before they are paired."""
+    return [
+        Source(one.path, one.key, f"masks/{one.key}", None, one.size, one.stamp, one.folder)
+        for one in files
+    ]
 
 
 def sources(files, truths):
-    return list(photo_sources(("a", {"files": files, "truths": truths})))
+    return list(photo_sources({"files": photos_of(files), "truths": truths}))
 
 
 def test_a_photo_has_its_truth_or_none():
     photo = below("/in/", "a.jpg")
-    assert sources(photo, below("/t/", "a.png")) == [Source("/in/a.jpg", "/in/", "/t/a.png")]
-    assert sources(photo, []) == [Source("/in/a.jpg", "/in/", None)]
+    (with_truth,) = sources(photo, below("/t/", "a.png"))
+    (without,) = sources(photo, [])
+    assert without == photos_of(photo)[0]
+    # A change of either changes the stamp.
+    assert with_truth == replace(without, truth="/t/a.png", stamp="a.jpg-1 a.png-1")
     assert sources([], below("/t/", "a.png")) == []
+
+
+def test_of_what_nobody_has_listed_nobody_knows_whether_it_changed():
+    (unlisted,) = (replace(one, stamp="") for one in below("/t/", "a.png"))
+    assert sources(below("/in/", "a.jpg"), [unlisted])[0].stamp == ""
+
+
+def test_the_truth_that_a_manifest_gives_counts_first():
+    (photo,) = photos_of(below("/in/", "a.jpg"))
+    given = replace(photo, truth="/mine.png")
+    assert list(photo_sources({"files": [given], "truths": below("/t/", "a.png")})) == [given]
 
 
 def test_of_many_truths_the_first_name_counts():
@@ -50,63 +75,77 @@ def test_a_photo_is_never_its_own_truth_however_it_is_spelt(tmp_path, monkeypatc
 def test_a_mask_or_a_truth_may_lack_its_partner():
     masks, truths = below("/m/", "c/a.png"), below("/t/", "c/a.jpg")
 
-    def pairs(masks, truths):
-        return list(mask_pairs(("c/a", {"files": masks, "truths": truths})))
+    def only(masks, truths):
+        (found,) = mask_sources({"files": masks, "truths": truths})
+        return found
 
-    assert pairs(masks, truths) == [("c/a.png", "/m/c/a.png", "/t/c/a.jpg")]
-    assert pairs(masks, []) == [("c/a.png", "/m/c/a.png", None)]
-    assert pairs([], truths) == [("c/a.jpg", None, "/t/c/a.jpg")]
+    assert only(masks, truths).result == Source(
+        "/m/c/a.png", "c/a.png", "/m/c/a.png", "/t/c/a.jpg", 3, "c/a.png-1 c/a.jpg-1"
+    )
+    assert only(masks, []).failure == Failure(
+        "c/a.png", "read", "missing_truth", "no truth for the mask c/a.png"
+    )
+    assert only([], truths).failure == Failure(
+        "c/a.jpg", "read", "missing_mask", "no mask for the truth c/a.jpg"
+    )
+
+
+def shown(sources):
+    return sources | beam.Map(lambda one: (one.key, one.path, one.truth))
+
+
+def missing(failures):
+    return failures | beam.Map(lambda one: (one.key, one.reason))
 
 
 def test_files_are_joined_by_their_path_without_suffix():
     files = below("/in/", "a.jpg", "c/a.jpg", "alone.jpg")
+    shard = Source("/in/s.tfrecord", "s", "masks/s", chunk=Chunk())
     truths = below("/t/", "c/a.png", "a.gif", "lonely.png")
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        left = pipeline | "Files" >> beam.Create(files)
+        left = pipeline | "Photos" >> beam.Create([*photos_of(files), shard])
+        masks = pipeline | "Masks" >> beam.Create(files)
         right = pipeline | "Truths" >> beam.Create(truths)
-        found = (left, right) | PairPhotos()
-        expected = [
-            Source("/in/a.jpg", "/in/", "/t/a.gif"),
-            Source("/in/c/a.jpg", "/in/", "/t/c/a.png"),
-            Source("/in/alone.jpg", "/in/", None),
+        found = (left, right) | PairPhotos(("/in",), "/t")
+        paired = [
+            ("a.jpg", "/in/a.jpg", "/t/a.gif"),
+            ("c/a.jpg", "/in/c/a.jpg", "/t/c/a.png"),
         ]
-        assert_that(found.results, equal_to(expected), label="photos")
+        # Records of shards carry their truths.
+        others = [("alone.jpg", "/in/alone.jpg", None), ("s", "/in/s.tfrecord", None)]
+        assert_that(shown(found.results), equal_to(paired + others), label="photos")
         notes = [
             Note("images have no ground truth", "/in/alone.jpg"),
             Note("ground truths have no image", "/t/lonely.png"),
         ]
         assert_that(found.notes, equal_to(notes), label="notes")
-        pairs = (left, right) | PairMasks()
-        expected = [
-            ("a.jpg", "/in/a.jpg", "/t/a.gif"),
-            ("c/a.jpg", "/in/c/a.jpg", "/t/c/a.png"),
-            ("alone.jpg", "/in/alone.jpg", None),
-            ("lonely.png", None, "/t/lonely.png"),
-        ]
-        assert_that(pairs, equal_to(expected), label="masks")
+        pairs = (masks, right) | PairMasks("/in", "/t")
+        named = pairs.results | "Shown" >> beam.Map(lambda one: (one.key, one.path, one.truth))
+        assert_that(named, equal_to(paired), label="masks")
+        failures = [("alone.jpg", "missing_truth"), ("lonely.png", "missing_mask")]
+        assert_that(missing(pairs.failures), equal_to(failures), label="failures")
 
 
 def test_a_pattern_with_a_name_joins_by_what_its_wildcards_stand_for():
-    files = [("/in/a/i/x.jpg", "/in/"), ("/in/b/i/x.jpg", "/in/")]
-    truths = [("/in/b/m/x_m.png", "/in/"), ("/in/c/m/x_m.png", "/in/")]
+    files, truths = below("/in/", "a/i/x.jpg", "b/i/x.jpg"), below("/in/", "b/m/x_m.png")
+    truths += below("/in/", "c/m/x_m.png")
     pattern, truth = "/in/*/i/*", "/in/*/m/{name}_m.png"
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        left = pipeline | "Files" >> beam.Create(files)
+        left = pipeline | "Photos" >> beam.Create(photos_of(files))
         right = pipeline | "Truths" >> beam.Create(truths)
         found = (left, right) | PairPhotos((pattern,), truth)
         expected = [
-            Source("/in/a/i/x.jpg", "/in/", None),
-            Source("/in/b/i/x.jpg", "/in/", "/in/b/m/x_m.png"),
+            ("a/i/x.jpg", "/in/a/i/x.jpg", None),
+            ("b/i/x.jpg", "/in/b/i/x.jpg", "/in/b/m/x_m.png"),
         ]
-        assert_that(found.results, equal_to(expected), label="photos")
+        assert_that(shown(found.results), equal_to(expected), label="photos")
         notes = [
             Note("images have no ground truth", "/in/a/i/x.jpg"),
             Note("ground truths have no image", "/in/c/m/x_m.png"),
         ]
         assert_that(found.notes, equal_to(notes), label="notes")
-        expected = [
-            ("a/i/x.jpg", "/in/a/i/x.jpg", None),
-            ("b/i/x.jpg", "/in/b/i/x.jpg", "/in/b/m/x_m.png"),
-            ("c/m/x_m.png", None, "/in/c/m/x_m.png"),
-        ]
-        assert_that((left, right) | PairMasks(pattern, truth), equal_to(expected), label="masks")
+        pairs = (pipeline | "Masks" >> beam.Create(files), right) | PairMasks(pattern, truth)
+        named = pairs.results | "Shown" >> beam.Map(lambda one: (one.key, one.path, one.truth))
+        assert_that(named, equal_to(expected[1:]), label="masks")
+        failures = [("a/i/x.jpg", "missing_truth"), ("c/m/x_m.png", "missing_mask")]
+        assert_that(missing(pairs.failures), equal_to(failures), label="failures")

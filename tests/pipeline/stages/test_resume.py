@@ -1,5 +1,6 @@
-"""What is finished is left out with its row; what changed, or lost its mask, is done again."""
+"""What is finished is left out with its row, by a join with the journal; nothing is read for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -7,159 +8,142 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.failures import Failure
 from pipeline.job_settings import Job
-from pipeline.records import ImageRecord, Item, MetricsRow, Truth, content_of
-from pipeline.stages.resume import ReadJournal, Resume, compare
-from pipeline.storage.journal_files import append, journal_files, start
-from tests.pipeline.journal_rows import journaled, row
+from pipeline.records import Chunk, Finished, Item, MetricsRow, Origin, Source
+from pipeline.stages.resume import Resume, compare_all
+from pipeline.storage.journal_files import append, start, withdraw
 from tests.pipeline.object_store import ObjectStore
 from tests.pipeline.shard_files import lay
 
 
-def image(name, data=b"image", truth=None):
-    content = content_of(f"{name}.jpg", data, truth)
-    return ImageRecord(Item(f"{name}.jpg", f"masks/{name}.png", content, truth), data)
+def photo(name, stamp="3-1.5"):
+    # The file is not there: a resumed run does not read it.
+    return Source(f"/nowhere/{name}.jpg", f"{name}.jpg", f"masks/{name}.png", stamp=stamp)
 
 
-def row_of(record):
-    return MetricsRow(record.item.without_truth(), (3, 4), "ok", {"mae": 0.5})
+def row_of(source, number=0, is_last=True, stamp="3-1.5", content="c"):
+    mask = source.mask if source.chunk is None else f"{source.mask}/{number}.png"
+    origin = Origin(source.mask, stamp, number, is_last)
+    return MetricsRow(Item("k", mask, content, origin=origin), (3, 4), "ok", {"mae": number})
+
+
+SHARD = Source("/nowhere/s.tfrecord", "s", "masks/s", stamp="3-1.5", chunk=Chunk())
+RECORDS = [row_of(SHARD, number, number == 2) for number in range(3)]
 
 
 @pytest.fixture
 def output(tmp_path):
-    """An output folder with a journal, and the mask of image a."""
+    """An output folder with a journal and a few masks."""
     start(Job(str(tmp_path)))
-    lay(tmp_path, "masks/a.png")
+    lay(tmp_path, "masks/a.png", *(f"masks/s/{number}.png" for number in range(4)))
     return str(tmp_path)
 
 
-def compared(record, finished, output, scores=False):
-    contents = {one.item.mask: one.item.content for one in finished}
-    (attempt,) = compare(record, contents, output, scores)
-    return attempt
+def compared(source, rows, output, scores=False, verify=False):
+    (attempt,) = compare_all([(source, rows)], output, scores, verify)
+    return attempt.result
 
 
-def is_finished(record, finished, output, scores=False):
-    attempt = compared(record, finished, output, scores)
-    assert attempt.result.image is record
-    return attempt.result.finished
+def is_left_out(source, rows, output, **flags):
+    found = compared(source, rows, output, **flags)
+    if found.source is None:
+        return sorted(one.values["mae"] for one in found.rows) == list(range(len(found.rows)))
+    # What is read is compared with all that is known of it.
+    assert [one.row for one in found.source.finished] == rows and found.rows == ()
+    return False
 
 
-def test_an_image_that_has_not_changed_and_has_its_mask_is_finished(output):
-    with_truth = image("a", truth=Truth(b"T"))
-    for record in (image("a"), with_truth):
-        assert is_finished(record, [record], output)
-    assert not is_finished(image("a"), [], output)
-    assert journal_files(output) == []
+def test_a_file_whose_listing_is_what_it_was_and_that_has_its_mask_is_finished(output):
+    source = photo("a")
+    assert is_left_out(source, [row_of(source)], output)
+    assert not is_left_out(source, [], output)
+    assert not is_left_out(source, [row_of(source)], output, verify=True)
 
 
-def test_an_image_whose_mask_is_gone_is_done_again(output):
-    Path(output, "masks", "a.png").unlink()
-    assert not is_finished(image("a"), [image("a")], output)
-    # Its row fits the mask that it will have again.
-    assert journal_files(output) == []
+@pytest.mark.parametrize("stamp", ["3-2.5", "4-1.5", ""])
+def test_a_file_whose_listing_says_something_else_is_read(output, stamp):
+    source = photo("a", stamp)
+    assert not is_left_out(source, [row_of(source)], output)
 
 
-@pytest.mark.parametrize(
-    "changed", [image("a", b"another"), image("a", truth=Truth(b"T"))], ids=["image", "truth"]
-)
-def test_an_image_that_has_changed_is_done_again_and_its_row_is_withdrawn(output, changed):
-    append(output, [row_of(image("a"))])
-    assert not is_finished(changed, [image("a")], output)
-    # Whatever happens to its new mask, the old row is no longer its own; the old mask stays.
-    (found,) = journaled(output).values()
-    assert (found.key, found.item.mask, found.item.content) == ("a.jpg", "masks/a.png", "")
-    assert Path(output, "masks", "a.png").exists()
+def test_what_nobody_has_listed_is_read(output):
+    source = photo("a", "")
+    assert not is_left_out(source, [row_of(source, stamp="")], output)
 
 
-def test_an_image_whose_row_was_withdrawn_is_done_again_even_if_it_changed_back(output):
-    withdrawn = ImageRecord(Item("a.jpg", "masks/a.png", ""), b"")
-    assert not is_finished(image("a"), [withdrawn], output)
+def test_a_file_whose_mask_is_gone_or_whose_row_was_withdrawn_is_read(output):
+    gone = photo("b")
+    assert not is_left_out(gone, [row_of(gone)], output)
+    (finished,) = compared(gone, [row_of(gone)], output).source.finished
+    assert finished == Finished(row_of(gone), mask_is_there=False)
+    assert not is_left_out(photo("a"), [row_of(photo("a"), content="")], output)
 
 
-UNREADABLE = Truth(failure=Failure("a.jpg", "read", "OSError", "the mount is gone"))
+def test_a_shard_is_finished_when_all_its_records_are(output):
+    assert is_left_out(SHARD, RECORDS, output)
+    assert is_left_out(SHARD, RECORDS[::-1], output)
+    for missing in range(3):
+        rows = RECORDS[:missing] + RECORDS[missing + 1 :]
+        assert not is_left_out(SHARD, rows, output)
+    withdrawn = replace(RECORDS[1], item=replace(RECORDS[1].item, content=""))
+    assert not is_left_out(SHARD, [RECORDS[0], withdrawn, RECORDS[2]], output)
+    Path(output, "masks", "s", "1.png").unlink()
+    assert not is_left_out(SHARD, RECORDS, output)
 
 
-def test_a_finished_image_whose_truth_can_no_longer_be_read_keeps_its_row(output):
-    finished = image("a", truth=Truth(b"T"))
-    append(output, [row_of(finished)])
-    attempt = compared(image("a", truth=UNREADABLE), [finished], output)
-    assert attempt.failure == UNREADABLE.failure
-    assert [one.item.content for one in journaled(output).values()] == [finished.item.content]
+def test_rows_of_what_a_shard_was_before_count_for_nothing(output):
+    old = [row_of(SHARD, number, number == 3, stamp="2-1.5") for number in range(4)]
+    old[2] = replace(old[2], item=replace(old[2].item, mask="masks/s/gone.png"))
+    found = compared(SHARD, [*old, *RECORDS], output)
+    assert found.source is None and list(found.rows) == RECORDS
+    assert not is_left_out(SHARD, old, output)
 
 
-def test_an_image_that_was_finished_without_its_truth_stays_finished_without_it(output):
-    assert is_finished(image("a", truth=UNREADABLE), [image("a", truth=UNREADABLE)], output)
-    # Once its truth can be read, it is done again.
-    assert not is_finished(image("a", truth=Truth(b"T")), [image("a", truth=UNREADABLE)], output)
-
-
-def test_an_image_that_was_not_finished_needs_no_truth(output):
-    assert not is_finished(image("a", truth=UNREADABLE), [], output)
-
-
-def test_of_masks_that_are_scored_none_is_looked_for_and_no_row_is_withdrawn(output):
-    record = image("elsewhere", truth=Truth(b"T"))
-    assert is_finished(record, [record], output, scores=True)
-    assert not is_finished(image("elsewhere", b"new"), [record], output, scores=True)
-    assert journal_files(output) == []
+def test_of_masks_that_are_scored_none_is_looked_for(output):
+    source = Source("/nowhere/m.png", "m.png", "/nowhere/m.png", "/t.png", stamp="3-1.5")
+    assert is_left_out(source, [row_of(source)], output, scores=True)
 
 
 class Unreachable(ObjectStore):
-    """A bucket that does not answer."""
+    """A bucket that does not answer for some objects."""
 
     @classmethod
     def scheme(cls):
         return "unreachable"
 
     def exists(self, path):
-        raise BeamIOError("the bucket does not answer")
+        if "bad" in path:
+            raise BeamIOError("the bucket does not answer")
+        return path == "unreachable://out/masks/a.png"
 
 
-def test_storage_that_fails_while_a_mask_is_looked_for_costs_one_image():
-    attempt = compared(image("a"), [image("a")], "unreachable://out")
-    failure = attempt.failure
-    assert (failure.key, failure.stage, failure.reason) == ("a.jpg", "read", "BeamIOError")
+def test_storage_that_fails_while_a_mask_is_looked_for_costs_one_source():
+    sources = [photo("a"), photo("bad"), photo("b")]
+    pairs = [(one, [row_of(one)]) for one in sources]
+    first, second, third = compare_all(pairs, "unreachable://out", scores=False, verify=False)
+    assert first.result.source is None and third.result.source is not None
+    failure = second.failure
+    assert (failure.key, failure.stage, failure.reason) == ("bad.jpg", "read", "BeamIOError")
     assert failure.message.startswith("the bucket does not answer")
 
 
 # In a pipeline
 
 
-def test_the_last_row_of_a_mask_counts(tmp_path):
-    start(Job(str(tmp_path)))
-    append(str(tmp_path), [row(1, "old"), row(2, "same")])
-    append(str(tmp_path), [row(1, "new"), row(3)])
+def test_finished_sources_are_left_out_and_their_rows_are_there_instead(output):
+    kept, changed, new = photo("a"), photo("b", "9-9.5"), photo("new")
+    append(output, [row_of(kept), row_of(changed), *RECORDS[:2]])
+    append(output, [RECORDS[2], row_of(photo("no longer there"))])
+    # Of rows of one mask the last counts.
+    append(output, [row_of(photo("c"))])
+    lay(output, "masks/c.png", "masks/b.png")
+    withdraw(output, row_of(photo("c")))
+    sources = [kept, changed, new, SHARD, photo("c")]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        found = pipeline | ReadJournal(str(tmp_path))
-        contents = found | beam.MapTuple(lambda mask, one: (mask, one.item.mask, one.item.content))
-        expected = [("masks/1.png", "new"), ("masks/2.png", "same"), ("masks/3.png", "c")]
-        assert_that(contents, equal_to([(mask, mask, content) for mask, content in expected]))
-
-
-def test_finished_images_are_left_out_and_their_rows_are_there_instead(output):
-    lay(output, "masks/b.png", "masks/c.png")
-    kept, changed, lost, unreadable = image("a"), image("b"), image("d"), image("c")
-    append(output, [row_of(one) for one in (kept, changed, lost, unreadable)])
-    # A row whose image is no longer in the input belongs to no output.
-    append(output, [row_of(image("gone"))])
-    images = [
-        kept,
-        image("b", b"changed"),
-        lost,
-        image("c", truth=UNREADABLE),
-        image("new"),
-    ]
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        resumed = pipeline | beam.Create(images) | Resume(output, scores=False, timeout=60)
-        todo = resumed.results | "Todo" >> beam.Map(lambda one: (one.item.key, one.image))
-        expected = [("b.jpg", b"changed"), ("d.jpg", b"image"), ("new.jpg", b"image")]
-        assert_that(todo, equal_to(expected), label="todo")
-        rows = resumed.rows | "Rows" >> beam.Map(lambda one: (one.key, one.values, one.item))
-        assert_that(rows, equal_to([("a.jpg", {"mae": 0.5}, kept.item)]), label="rows")
-        assert_that(resumed.failures, equal_to([UNREADABLE.failure]), label="failures")
+        resumed = pipeline | beam.Create(sources) | Resume(output, scores=False, verify=False)
+        todo = resumed.results | "Todo" >> beam.Map(lambda one: (one.key, len(one.finished)))
+        assert_that(todo, equal_to([("b.jpg", 1), ("new.jpg", 0), ("c.jpg", 1)]), label="todo")
+        assert_that(resumed.rows, equal_to([row_of(kept), *RECORDS]), label="rows")
+        assert_that(resumed.failures, equal_to([]), label="failures")
     counters = pipeline.result.metrics().query()["counters"]
-    assert [(one.key.metric.name, one.committed) for one in counters] == [("kept", 1)]
-    contents = {one.key: one.item.content for one in journaled(output).values()}
-    assert contents["b.jpg"] == "" and contents["c.jpg"] == unreadable.item.content
+    assert [(one.key.metric.name, one.committed) for one in counters] == [("kept", 4)]

@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 
+from pipeline.records import ListedFile
 from pipeline.storage.pair_names import (
     fault_of,
     joined_wildcards,
@@ -28,11 +29,9 @@ def pairs(images, truth):
     """Each image of some patterns, and the truths of its name."""
     truths = {}
     for file in find_files(truth_glob(truth), "images"):
-        truths.setdefault(name_of_truth(file, truth), []).append(file[0])
+        truths.setdefault(name_of_truth(file, truth), []).append(file.path)
     files = [file for pattern in images for file in find_files(pattern, "images")]
-    return {
-        path: truths.get(name_of_image((path, folder), images, truth)) for path, folder in files
-    }
+    return {file.path: truths.get(name_of_image(file, images, truth)) for file in files}
 
 
 def test_names_pair_across_unicode_forms_and_suffixes():
@@ -111,9 +110,9 @@ def test_the_first_pattern_that_matches_an_image_counts(here):
 
 
 def test_a_truth_with_nothing_left_for_its_name_is_joined_with_none():
-    truth = name_of_truth(("m/mask.png", "m/"), "m/{name}/mask.png")
-    assert truth != name_of_image(("in/mask.png", "in/"), ("in",), "m/{name}/mask.png")
-    assert name_of_image(("in/x.jpg", "in/"), ("in",), "m/*/{name}.png") != "x"
+    truth = name_of_truth(ListedFile("m/mask.png", "m/"), "m/{name}/mask.png")
+    assert truth != name_of_image(ListedFile("in/mask.png", "in/"), ("in",), "m/{name}/mask.png")
+    assert name_of_image(ListedFile("in/x.jpg", "in/"), ("in",), "m/*/{name}.png") != "x"
 
 
 def test_faults_of_patterns_are_named():
@@ -127,4 +126,4 @@ def test_faults_of_patterns_are_named():
 
 def test_names_are_compared_in_one_unicode_form():
     decomposed = unicodedata.normalize("NFD", "\u00e9")
-    assert name_of_truth((f"m/{decomposed}_m.png", "m/"), "m/{name}_m.png") == "\u00e9"
+    assert name_of_truth(ListedFile(f"m/{decomposed}_m.png", "m/"), "m/{name}_m.png") == "\u00e9"

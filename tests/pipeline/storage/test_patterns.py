@@ -17,9 +17,11 @@ from tests.pipeline.shard_files import lay
 
 def keys(pattern, input_format="auto"):
     found = list(find_files(str(pattern), input_format))
-    for path, folder in found:
-        assert os.path.isfile(path) and path.startswith(folder)
-    return [path[len(folder) :] for path, folder in found]
+    for file in found:
+        assert os.path.isfile(file.path) and file.path.startswith(file.folder)
+        assert file.size == os.path.getsize(file.path)
+        assert file.stamp == f"{file.size}-{os.path.getmtime(file.path)}"
+    return [file.key for file in found]
 
 
 def test_a_file_is_found_and_its_key_is_its_name(tmp_path):
@@ -138,7 +140,7 @@ def test_two_stars_and_a_slash_stand_for_any_number_of_folders_none_included(tmp
 def test_what_a_folder_holds_beside_images_is_passed_over_and_listed(tmp_path):
     lay(tmp_path, "a.jpg", "._a.jpg", "notes.TXT", "c/Makefile", "s.record", "t-00000-of-00001")
     listing = list_pattern(str(tmp_path))
-    assert [path for path, _ in listing.files] == [f"{tmp_path}/a.jpg"]
+    assert [file.path for file in listing.files] == [f"{tmp_path}/a.jpg"]
     assert {suffix_of(path) for path in listing.passed_over} == {
         "._*",
         "*.txt",
@@ -161,7 +163,7 @@ def test_a_link_to_nothing_is_listed(tmp_path):
     (tmp_path / "in" / "b.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "in" / "notes.txt").symlink_to(tmp_path / "gone.txt")
     listing = list_pattern(f"{tmp_path}/in")
-    assert [path for path, _ in listing.files] == [f"{tmp_path}/in/{x}.jpg" for x in "ab"]
+    assert [file.path for file in listing.files] == [f"{tmp_path}/in/{x}.jpg" for x in "ab"]
     assert listing.passed_over == [f"{tmp_path}/in/notes.txt"]
 
 
@@ -170,7 +172,7 @@ def test_what_an_earlier_job_wrote_is_no_input_of_a_folder_around_it(tmp_path, p
     lay(tmp_path, "b/c/a.png", "out/masks/a.png", "out/journal/job.json", "masks/z/a.png")
     listing = list_pattern(f"{tmp_path}{pattern}")
     assert f"{tmp_path}/out/masks/a.png" in listing.outputs
-    assert [path for path, _ in listing.files] == [
+    assert [file.path for file in listing.files] == [
         f"{tmp_path}/b/c/a.png",
         f"{tmp_path}/masks/z/a.png",
     ]

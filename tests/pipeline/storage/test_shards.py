@@ -1,93 +1,138 @@
-"""Shards: indexed, cut into chunks and read, against what was written to them."""
+"""Shards: read, and cut into chunks, against what was written to them."""
 
 import gzip
 import os
-from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from pipeline.failures import Failure
-from pipeline.records import ImageRecord, Item, Source, Truth, content_of
-from pipeline.storage.mask_names import claims
-from pipeline.storage.shards import CHUNK, index_shard, read_chunk, rest_of_chunk
+from pipeline.records import (
+    Chunk,
+    Finished,
+    ImageRecord,
+    Item,
+    MetricsRow,
+    Origin,
+    Source,
+    Truth,
+    content_of,
+)
+from pipeline.storage import shards
+from pipeline.storage.shards import cut_shard, read_shard, rest_of_shard
 from tests.pipeline.shard_files import example, write_shard
 
 
-def index(path):
-    """The keys, the chunks and the failures of a shard's index."""
-    attempts = list(index_shard((str(path), "")))
-    steps = [one.result for one in attempts if one.failure is None]
-    keys = [step.key for step in steps if step.chunk is None]
-    chunks = [step.chunk for step in steps if step.key is None]
-    assert len(keys) + len(chunks) == len(steps)
-    return keys, chunks, [one.failure for one in attempts if one.failure is not None]
+def source_of(path, **values):
+    return Source(str(path), "s", "masks/s", stamp="9-1.5", chunk=Chunk(), **values)
 
 
-def chunks_of(path):
-    return index(path)[1]
+def read_all(source):
+    """Records, failures of records, failures of the shard."""
+    attempts = list(read_shard(source))
+    failures = [one.failure for one in attempts if one.failure is not None]
+    return (
+        [one.result for one in attempts if one.failure is None],
+        [one for one in failures if one.stage == "read"],
+        [one for one in failures if one.stage == "index"],
+    )
 
 
-def read_all(path):
-    """What the pipeline does with one shard; records, failures of reading, failures of indexing."""
-    keys, chunks, broken = index(path)
-    loaded = []
-    for source in chunks:
-        loaded += read_chunk(source, {})
-        assert len(loaded) == source.first + source.count
-    assert [(one.failure or one.result.item).key for one in loaded] == keys
-    records = [one.result for one in loaded if one.failure is None]
-    return records, [one.failure for one in loaded if one.failure is not None], broken
+def origins(records):
+    return [(one.item.origin.number, one.item.origin.is_last) for one in records]
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 70])
+@pytest.mark.parametrize("count", [0, 1, 2, 70])
 @pytest.mark.parametrize("suffix", [".tfrecord", ".tfrecord.gz"])
 def test_every_record_of_a_shard_comes_once_and_in_order(tmp_path, count, suffix):
     path = tmp_path / f"s{suffix}"
     images = [b"image %d " % number * (number + 1) for number in range(count)]
     write_shard(path, [example(b"%d.jpg" % n, image) for n, image in enumerate(images)])
-    records, failures, broken = read_all(path)
+    records, failures, broken = read_all(source_of(path))
     assert [record.image for record in records] == images
     assert [(record.item.key, record.item.mask) for record in records] == [
-        (f"{number}.jpg", f"masks/{number}.png") for number in range(count)
+        (f"s/{number}.jpg", f"masks/s/{number}.png") for number in range(count)
     ]
+    # A resumed run has to know how many there are.
+    assert origins(records) == [(number, number == count - 1) for number in range(count)]
     assert failures == broken == []
-
-
-def test_chunks_can_be_read_alone_and_in_any_order(tmp_path):
-    path = tmp_path / "s.tfrecord"
-    write_shard(path, [example(None, b"%d" % number) for number in range(70)])
-    sources = chunks_of(path)
-    assert [source.count for source in sources] == [32, 32, 6]
-    attempts = [one for source in reversed(sources) for one in read_chunk(source, {})]
-    backwards = [one.result.image for one in attempts]
-    assert Counter(backwards) == Counter(b"%d" % number for number in range(70))
-    assert backwards[:6] == [b"%d" % number for number in range(64, 70)]
-
-
-def test_a_compressed_shard_is_one_chunk(tmp_path):
-    path = tmp_path / "s.tfrecord.gz"
-    write_shard(path, [example(None, b"%d" % number) for number in range(70)])
-    assert [source.count for source in chunks_of(path)] == [70]
 
 
 def test_records_carry_their_truth_and_unnamed_ones_their_number(tmp_path):
     path = tmp_path / "s.tfrecord"
     write_shard(path, [example(b"a", b"A", b"T"), example(None, b"B"), example(source=b"c")])
-    (first, second), failures, _ = read_all(path)
-    content = content_of("a", b"A", Truth(b"T"))
-    assert first == ImageRecord(Item("a", "masks/a.png", content, Truth(b"T")), b"A")
-    assert (second.item.key, second.item.truth) == ("s.tfrecord#1", None)
-    assert [failure.key for failure in failures] == ["c"]
+    (first, second), failures, _ = read_all(source_of(path))
+    content = content_of("s/a", b"A", Truth(b"T"))
+    origin = Origin("masks/s", "9-1.5", 0, is_last=False)
+    item = Item("s/a", "masks/s/a.png", content, Truth(b"T"), origin=origin)
+    assert first == ImageRecord(item, b"A")
+    assert (second.item.key, second.item.truth) == ("s/000001", None)
+    assert [failure.key for failure in failures] == ["s/c"]
 
 
-def test_what_shares_its_name_with_another_image_goes_by_its_place(tmp_path):
+def test_records_of_one_name_are_told_apart(tmp_path):
     path = tmp_path / "s.tfrecord"
     write_shard(path, [example(b"a.jpg", b"A"), example(b"a.jpg", b"B"), example(b"b.jpg", b"C")])
-    (source,) = chunks_of(path)
-    taken = {claim: 2 for claim in claims("a.jpg")}
-    items = [one.result.item for one in read_chunk(source, taken)]
-    assert [item.key for item in items] == [f"{path}#0", f"{path}#1", "b.jpg"]
-    assert len({item.mask for item in items}) == 3 and items[2].mask == "masks/b.png"
+    items = [one.item for one in read_all(source_of(path))[0]]
+    assert [item.key for item in items] == ["s/a.jpg", "s/a.jpg#1", "s/b.jpg"]
+    assert len({item.mask for item in items}) == 3
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(shards, "CHUNK_BYTES", 300)
+
+
+NAMES = [b"a.jpg", None, b"a.png", b"b.jpg", b"a.jpg", b"", b"b.jpg", b"c.jpg"] * 3
+
+
+def test_chunks_give_together_what_the_shard_gives_alone(tmp_path, small_chunks):
+    path = tmp_path / "s.tfrecord"
+    records = [example(name, b"image %d" % n) for n, name in enumerate(NAMES)]
+    write_shard(path, [*records[:9], b"\xff no example", *records[9:]])
+    whole = source_of(path, size=path.stat().st_size)
+    chunks = [one.result for one in cut_shard(whole)]
+    assert len(chunks) > 3 and [one.chunk.is_last for one in chunks] == [
+        *[False] * (len(chunks) - 1),
+        True,
+    ]
+    # In any order.
+    parts = {one.chunk.first: list(read_shard(one)) for one in reversed(chunks)}
+    together = [one for first in sorted(parts) for one in parts[first]]
+    assert together == list(read_shard(whole))
+    assert len({one.result.item.mask for one in together if one.result}) == len(NAMES)
+
+
+def test_what_is_finished_goes_with_the_chunk_that_has_it(tmp_path, small_chunks):
+    path = tmp_path / "s.tfrecord"
+    write_shard(path, [example(b"%d" % number, b"x" * 50) for number in range(20)])
+    finished = tuple(
+        Finished(MetricsRow(Item("", str(n), origin=Origin(number=n)), (1, 1), "ok", {}), True)
+        for n in (0, 7, 19)
+    )
+    chunks = [one.result for one in cut_shard(source_of(path, finished=finished))]
+    assert [one for chunk in chunks for one in chunk.finished] == list(finished)
+    for chunk in chunks:
+        end = chunk.chunk.first + chunk.chunk.count
+        numbers = [one.row.item.origin.number for one in chunk.finished]
+        assert all(chunk.chunk.first <= number < end for number in numbers)
+
+
+def test_a_compressed_shard_is_not_cut(tmp_path, small_chunks):
+    path = tmp_path / "s.tfrecord"
+    write_shard(f"{path}.gz", [example(None, b"%d" % number) for number in range(70)])
+    os.rename(f"{path}.gz", path)
+    assert [one.result for one in cut_shard(source_of(path))] == [source_of(path)]
+
+
+def test_a_shard_that_ends_early_is_cut_as_far_as_it_goes(tmp_path, small_chunks):
+    path = tmp_path / "s.tfrecord"
+    write_shard(path, [example(b"%d" % number, b"x" * 50) for number in range(20)])
+    path.write_bytes(path.read_bytes()[:-9])
+    *chunks, last = cut_shard(source_of(path))
+    assert sum(one.result.chunk.count for one in chunks) == 19
+    assert not any(one.result.chunk.is_last for one in chunks)
+    assert (last.failure.key, last.failure.stage) == (f"{path}#19", "index")
 
 
 def test_a_bad_record_is_one_failure_among_good_ones(tmp_path):
@@ -97,19 +142,19 @@ def test_a_bad_record_is_one_failure_among_good_ones(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(good[0]) + 16 + 20] ^= 1  # in the data of record 1
     path.write_bytes(data)
-    records, failures, broken = read_all(path)
+    records, failures, broken = read_all(source_of(path))
     expected = [b"image %d" % number for number in range(40) if number != 1]
     assert [record.image for record in records] == expected
     assert [(one.key, one.stage, one.reason) for one in failures] == [
-        ("s.tfrecord#1", "read", "broken_record"),
-        ("s.tfrecord#33", "read", "not_an_example"),
-        ("bare", "read", "missing_feature"),
+        ("s/000001", "read", "broken_record"),
+        ("s/000033", "read", "not_an_example"),
+        ("s/bare", "read", "missing_feature"),
     ]
     assert broken == []
 
 
 @pytest.mark.parametrize("suffix", [".tfrecord", ".tfrecord.gz"])
-@pytest.mark.parametrize("whole", [0, 3, CHUNK, 40])
+@pytest.mark.parametrize("whole", [0, 3, 40])
 def test_a_truncated_shard_gives_its_whole_records_and_one_failure(tmp_path, suffix, whole):
     records = [example(b"%d" % number, os.urandom(100)) for number in range(50)]
     plain = tmp_path / "plain.tfrecord"
@@ -118,8 +163,8 @@ def test_a_truncated_shard_gives_its_whole_records_and_one_failure(tmp_path, suf
     data = plain.read_bytes()[: sum(sizes[:whole]) + 5]
     path = tmp_path / f"s{suffix}"
     path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
-    found, failures, broken = read_all(path)
-    assert [record.item.key for record in found] == [str(number) for number in range(whole)]
+    found, failures, broken = read_all(source_of(path))
+    assert [record.item.key for record in found] == [f"s/{number}" for number in range(whole)]
     assert failures == []
     assert [(one.key, one.stage, one.reason) for one in broken] == [
         (f"{path}#{whole}", "index", "truncated_shard")
@@ -130,7 +175,7 @@ def test_a_gzip_file_cut_short_is_a_failure_after_its_first_records(tmp_path):
     path = tmp_path / "s.tfrecord.gz"
     write_shard(path, [example(b"%d" % number, os.urandom(1000)) for number in range(50)])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found, _, broken = read_all(path)
+    found, _, broken = read_all(source_of(path))
     assert 10 < len(found) < 50
     assert [one.stage for one in broken] == ["index"]
 
@@ -139,46 +184,37 @@ def test_a_gzip_file_cut_short_is_a_failure_after_its_first_records(tmp_path):
 def test_a_file_that_is_no_shard_is_one_failure(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"plain text, no records at all")
-    keys, chunks, broken = index(path)
-    assert keys == chunks == [] and len(broken) == 1
+    records, failures, broken = read_all(source_of(path))
+    assert records == failures == [] and len(broken) == 1
 
 
 def test_a_shard_that_is_not_there_is_one_failure(tmp_path):
-    keys, chunks, (failure,) = index(tmp_path / "s.tfrecord")
-    assert keys == chunks == [] and failure.key == f"{tmp_path}/s.tfrecord#0"
+    records, failures, (failure,) = read_all(source_of(tmp_path / "s.tfrecord"))
+    assert records == failures == [] and failure.key == f"{tmp_path}/s.tfrecord#0"
 
 
-def test_a_shard_that_vanished_loses_each_of_its_records_by_name(tmp_path):
-    source = Source(str(tmp_path / "s.tfrecord"), first=32, count=3)
-    failures = [one.failure for one in read_chunk(source, {})]
-    assert [one.key for one in failures] == [f"{tmp_path}/s.tfrecord#{n}" for n in (32, 33, 34)]
-    assert {one.stage for one in failures} == {"read"}
-
-
-def test_a_shard_that_lost_its_end_since_loses_each_of_those_records(tmp_path):
+def test_a_chunk_whose_shard_lost_its_end_since_is_a_failure_from_there_on(tmp_path):
     path = tmp_path / "s.tfrecord"
     write_shard(path, [example(b"%d" % number, b"x") for number in range(5)])
-    (source,) = chunks_of(path)
+    (source,) = (one.result for one in cut_shard(source_of(path)))
     write_shard(path, [example(b"%d" % number, b"x") for number in range(3)])
-    attempts = list(read_chunk(source, {}))
-    assert [one.failure and one.failure.reason for one in attempts] == [
-        *[None] * 3,
-        *["truncated_shard"] * 2,
-    ]
+    records, failures, (failure,) = read_all(source)
+    assert origins(records) == [(0, False), (1, False), (2, False)] and failures == []
+    assert (failure.key, failure.reason) == (f"{path}#3", "truncated_shard")
 
 
-def test_the_rest_of_a_chunk_is_a_failure_for_each_record_that_has_not_come():
-    source = Source("s.tfrecord", first=32, count=4)
-    rest = [one.failure for one in rest_of_chunk(source, 2, OSError("gone"))]
-    assert rest == [Failure(f"s.tfrecord#{n}", "read", "OSError", "gone") for n in (34, 35)]
+def test_the_rest_of_a_chunk_is_one_failure_that_says_where():
+    source = replace(source_of("s.tfrecord"), chunk=Chunk(9, first=32, count=4))
+    rest = rest_of_shard(source, 2, OSError("gone")).failure
+    assert rest == Failure("s.tfrecord#34", "index", "OSError", "gone")
 
 
 def test_a_compressed_shard_under_a_plain_name_is_read(tmp_path):
     records = [example(b"%d.jpg" % number, b"image") for number in range(3)]
     write_shard(tmp_path / "s.tfrecord.gz", records)
     (tmp_path / "s.tfrecord.gz").rename(tmp_path / "s.tfrecord")
-    found, failures, broken = read_all(tmp_path / "s.tfrecord")
-    assert [one.item.key for one in found] == ["0.jpg", "1.jpg", "2.jpg"]
+    found, failures, broken = read_all(source_of(tmp_path / "s.tfrecord"))
+    assert [one.item.key for one in found] == ["s/0.jpg", "s/1.jpg", "s/2.jpg"]
     assert failures == broken == []
 
 
@@ -189,5 +225,5 @@ def test_a_record_whose_length_looks_like_a_compressed_file_is_read(tmp_path):
     record = example(b"a.jpg", b"x" * (2 * 0x8B1F - len(empty) - len(record)))
     assert len(record) == 0x8B1F
     write_shard(tmp_path / "s.tfrecord", [record])
-    found, failures, broken = read_all(tmp_path / "s.tfrecord")
+    found, failures, broken = read_all(source_of(tmp_path / "s.tfrecord"))
     assert len(found) == 1 and failures == broken == []
