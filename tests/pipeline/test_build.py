@@ -207,7 +207,9 @@ def test_scoring_the_written_masks_gives_the_same_rows(output, tmp_path):
     truths.mkdir()
     for key, (_, truth) in loop().items():
         if truth is not None:
-            (truths / f"{Path(key).stem}.png").write_bytes(truth)
+            path = truths / Path(key).with_suffix(".png")
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(truth)
     scored = tmp_path / "scored"
     run(Job(str(scored), masks=f"{folder}/masks/*/*.png", truth=str(truths)))
     annotated = {Path(key).stem: row for key, row in rows(folder).items()}

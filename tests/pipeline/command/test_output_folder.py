@@ -7,6 +7,7 @@ from pipeline.command.output_folder import check_apart, check_output, check_writ
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS
 from pipeline.storage.files import clear
+from pipeline.storage.journal_files import start
 from tests.pipeline.object_store import ObjectStore
 from tests.pipeline.shard_files import files_below, lay
 
@@ -75,7 +76,10 @@ def test_only_a_folder_with_a_journal_is_resumed(here):
     (here / "out" / "journal").mkdir()
     (here / "out" / "journal" / "job.json").write_text("{")
     assert "cannot be used" in refused("out", resume=True)
-    (here / "out" / "journal" / "job.json").write_text("{}")
+    for head in ("{}", '{"format": 3}'):  # Of an earlier release; its rows are not misread.
+        (here / "out" / "journal" / "job.json").write_text(head)
+        assert "of another release; this one goes on with format 4" in refused("out", resume=True)
+    start(Job(str(here / "out")))
     check("out", resume=True)
 
 

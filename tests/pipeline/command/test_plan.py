@@ -99,7 +99,7 @@ def test_finished_images_are_counted_once_and_withdrawn_ones_are_not(here):
     start(Job("out"))
     append("out", [row(1), row(2), row(3)])
     append("out", [row(1)])
-    withdraw("out", row(2).key, row(2).item.mask)
+    withdraw("out", row(2))
     found = plan(resume=True)["output"]
     assert found == "out: goes on; 2 images are finished, and kept where they have not changed"
     found = plan(resume=True, threshold=0.5)["output"]
