@@ -6,15 +6,11 @@ import apache_beam as beam
 
 from pipeline.job_settings import Job
 from pipeline.output_layout import FAILURES, METRICS
-from pipeline.stages.decode import DecodeImages
-from pipeline.stages.journal import WriteJournal
+from pipeline.stages.annotate import Annotate
 from pipeline.stages.read import ReadImages, ReadMasks
 from pipeline.stages.resume import Resume
 from pipeline.stages.rows import WriteLines
-from pipeline.stages.score import ScoreMasks
-from pipeline.stages.segment import SegmentImages, network_of
 from pipeline.stages.summary import WriteSummary
-from pipeline.stages.write import WriteAndScore
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -28,23 +24,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         images, kept = resumed.results, [resumed.rows]
         failures.append(resumed.failures)
 
-    if job.masks is None:
-        # While the network works on a batch, the next is decoded and the last is written.
-        window = 2 * job.batch_size
-        decoded = images | "Decode" >> DecodeImages(
-            job.image_size, window, job.processes, job.max_pixels
-        )
-        segmented = decoded.results | "Segment" >> SegmentImages(network_of(job), job.batch_size)
-        scored = segmented.results | "WriteAndScore" >> WriteAndScore(
-            job.output, job.threshold, window, job.processes, job.max_pixels
-        )
-        failures += [decoded.failures, segmented.failures, scored.failures]
-    else:
-        scored = images | "Score" >> ScoreMasks(job.processes, job.max_pixels)
-        failures.append(scored.failures)
-
-    journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
-    rows = (journaled, *kept) | "Rows" >> beam.Flatten()
+    annotated = images | "Annotate" >> Annotate(job)
+    failures.append(annotated.failures)
+    rows = (annotated.results, *kept) | "Rows" >> beam.Flatten()
     failed = failures | "Failures" >> beam.Flatten()
 
     rows | "WriteRows" >> WriteLines(job.output, METRICS)

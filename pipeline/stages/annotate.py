@@ -1,0 +1,51 @@
+"""What is done where the images are: a composite that runners fuse into one stage.
+
+No image bytes, pixels or maps leave it: what comes out are rows and failures. Resource hints belong
+on the whole composite, as hints on one transform in it would cut it in two.
+"""
+
+from __future__ import annotations
+
+import apache_beam as beam
+
+from pipeline.job_settings import Job
+from pipeline.stages.decode import DecodeImages
+from pipeline.stages.journal import WriteJournal
+from pipeline.stages.outcomes import Outcome
+from pipeline.stages.score import ScoreMasks
+from pipeline.stages.segment import SegmentImages, network_of
+from pipeline.stages.write import WriteAndScore
+
+
+class Annotate(beam.PTransform):
+    """``ImageRecord`` to ``MetricsRow`` that is in the journal, with a mask on storage.
+
+    Args:
+        job: The settings. With ``masks``, existing masks are scored and no network is asked.
+    """
+
+    def __init__(self, job: Job):
+        super().__init__()
+        self.job = job
+
+    def expand(self, images) -> Outcome:
+        """Wires decode, segment, write and score, and journal."""
+        job = self.job
+        if job.masks is not None:
+            scored = images | "Score" >> ScoreMasks(job.processes, job.max_pixels)
+            failures = [scored.failures]
+        else:
+            # While the network works on a batch, the next is decoded and the last is written.
+            window = 2 * job.batch_size
+            decoded = images | "Decode" >> DecodeImages(
+                job.image_size, window, job.processes, job.max_pixels
+            )
+            segmented = decoded.results | "Segment" >> SegmentImages(
+                network_of(job), job.batch_size
+            )
+            scored = segmented.results | "WriteAndScore" >> WriteAndScore(
+                job.output, job.threshold, window, job.processes, job.max_pixels
+            )
+            failures = [decoded.failures, segmented.failures, scored.failures]
+        journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
+        return Outcome(journaled, failures | "Failures" >> beam.Flatten())
