@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
+from pipeline.images.deep_colours import deepen, swapped
 from pipeline.images.fax_pixels import FAX, all_pixels_are_written
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
@@ -87,10 +88,12 @@ def opened(
     if not data:
         raise BadImage("empty", "no bytes")
     image, size, scaled = _open(data, least_side, max_pixels)
-    kind = image.format
+    kind, lower = image.format, swapped(image)
     with room_for(image.width * image.height):
         with bad_image(kind), libtiff_errors() as errors:
             image.load()
+            if lower is not None:
+                deepen(image, lower, lambda tiles: _with_tiles(data, tiles, max_pixels))
         if errors:
             raise damaged(kind, errors[0])
         if image.info.get("compression") in FAX and not all_pixels_are_written(data):
@@ -128,6 +131,14 @@ def _open(
         scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
     _check_cost(image, size, data, max_pixels)
     return image, size, scaled
+
+
+def _with_tiles(data: bytes, tiles: list, max_pixels: int) -> Image.Image:
+    """The image, decoded in another way."""
+    image, _, _ = _open(data, None, max_pixels)
+    image.tile = tiles
+    image.load()
+    return image
 
 
 @functools.cache
