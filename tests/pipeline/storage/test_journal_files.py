@@ -10,7 +10,7 @@ import pytest
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.records import Item, MetricsRow
-from pipeline.storage import files
+from pipeline.storage import errors
 from pipeline.storage.journal_files import (
     append,
     changes,
@@ -161,7 +161,7 @@ def test_what_does_not_decide_a_mask_may_change(tmp_path, name):
 
 
 def test_a_crash_between_dropping_rows_and_saying_so_is_no_harm(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PAUSES", ())
+    monkeypatch.setattr(errors, "PAUSES", ())
     job, other = Job(str(tmp_path)), Job(str(tmp_path), threshold=0.5)
     start(job)
     append(job.output, [row(1)])
