@@ -18,11 +18,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
 from pipeline.images.deep_colours import deepen, swapped
-from pipeline.images.fax_pixels import FAX, all_pixels_are_written
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
 from pipeline.images.refusals import bad_image, damaged, kind_of, unidentified
+from pipeline.images.written_pixels import CODINGS, all_pixels_are_written
 
 MAX_PIXELS = 200_000_000
 # Peak memory of decoding in bytes, the file itself apart. It grows with a larger limit of pixels.
@@ -96,7 +96,7 @@ def opened(
                 deepen(image, lower, lambda tiles: _with_tiles(data, tiles, max_pixels))
         if errors:
             raise damaged(kind, errors[0])
-        if image.info.get("compression") in FAX and not all_pixels_are_written(data):
+        if image.info.get("compression") in CODINGS and not all_pixels_are_written(data):
             raise damaged(kind, "they end early")
         if not scaled:
             size = image.size  # TIFF is upright only now.
