@@ -28,6 +28,7 @@ ROWS = (
         "pipeline.image_formats",
         "pipeline.job_settings",
         "pipeline.output_layout",
+        "pipeline.tally",
     ),
     ("model.train", "model.convert"),
     ("model.training", "model.published"),

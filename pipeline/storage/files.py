@@ -16,6 +16,7 @@ from pipeline.failures import BadImage, EndsJob, InputLost, OutputLost, ended_by
 from pipeline.output_layout import TEMPORARY
 from pipeline.storage.errors import persistently
 from pipeline.storage.objects import delete_objects, is_object, read_object, write_object
+from pipeline.tally import add
 
 # A larger file is no photo; a PNG of 100 megapixels may come near.
 MAX_FILE_BYTES = 256 << 20
@@ -38,7 +39,9 @@ def read_file(path: str) -> bytes:
         OSError: It cannot be read.
         Exception: Likewise, as the library of a service says it.
     """
-    return persistently(functools.partial(_read_once, path), InputLost, path)
+    data = persistently(functools.partial(_read_once, path), InputLost, path)
+    add("bytes_read", len(data))
+    return data
 
 
 def write_file(output: str, name: str, data: bytes) -> None:
@@ -55,6 +58,7 @@ def write_file(output: str, name: str, data: bytes) -> None:
         Exception: Likewise, as the library of a service says it.
     """
     persistently(functools.partial(_write_once, output, name, data), OutputLost, output)
+    add("bytes_written", len(data))
 
 
 def delete(paths: list[str]) -> None:
