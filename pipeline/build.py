@@ -30,7 +30,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     cut = sources | "Cut" >> CutShards(job.read_timeout)
     # Names only: what is read stays with the worker that reads it.
     annotated = cut.results | beam.Reshuffle() | "Annotate" >> Annotate(job)
-    rows = (*rows, annotated.rows) | "Rows" >> beam.Flatten()
+    rows = (*rows, annotated.results) | "Rows" >> beam.Flatten()
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
     rows | "WriteRows" >> WriteLines(job.output, METRICS)

@@ -7,6 +7,7 @@ names the stage; nothing else in the pipeline does.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, ParamSpec, TypeVar
@@ -38,8 +39,36 @@ class TimedOut(BadImage):
         super().__init__("timed_out", message)
 
 
-class OutputLost(Exception):
+class EndsJob(Exception):
+    """No other image would fare better here: a runner tries the bundle elsewhere or ends the job.
+
+    The message is one line for people.
+    """
+
+
+class OutputLost(EndsJob):
     """Nothing can be written to the output folder any more. What is there is kept."""
+
+
+class InputLost(EndsJob):
+    """Nothing can be read from where the input is any more."""
+
+
+class BrokenWorker(EndsJob):
+    """This worker cannot segment any image: its network cannot be loaded, or its GPU is lost."""
+
+
+def ended_by(error: BaseException | None) -> EndsJob | None:
+    """The ``EndsJob`` behind an error, also one that another process sent as text; or None."""
+    found = None
+    while error is not None:
+        found = error if isinstance(error, EndsJob) else found
+        for kind in EndsJob.__subclasses__():
+            # Beam sends an error of another process as the text of its traceback.
+            text = re.search(rf"^[\w.]*\b{kind.__name__}: (.+)", str(error), re.MULTILINE)
+            found = found or (kind(text[1]) if text else None)
+        error = error.__cause__ or error.__context__
+    return found
 
 
 @dataclass(frozen=True)
@@ -103,11 +132,11 @@ def attempt(
         **kwargs: Its arguments by name.
 
     Raises:
-        OutputLost: The function raised it. No other image would fare better.
+        EndsJob: The function raised it.
     """
     try:
         return Attempt(function(*args, **kwargs))
-    except OutputLost:
+    except EndsJob:
         raise
     except Exception as error:
         return Attempt(failure=Failure.of(key, stage, error))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("model", "pipeline", "benchmarks", "tests")
+FOLDERS = ("model", "pipeline", "deploy", "benchmarks", "tests")
 
 # Rooms from top to bottom. A module may import from its own row's room, and from rows below.
 # Rooms of one row do not import each other.
@@ -28,6 +28,7 @@ ROWS = (
         "pipeline.image_formats",
         "pipeline.job_settings",
         "pipeline.output_layout",
+        "pipeline.tally",
     ),
     ("model.train", "model.convert"),
     ("model.training", "model.published"),
@@ -211,7 +212,7 @@ def test_the_documents_name_tests_that_exist():
         for name in re.findall(r"[\w/]+\.py|\btest_\w+", document.read_text()):
             if name.endswith(".py"):
                 path = ROOT / "tests" / name
-                if not path.is_file():
+                if not path.is_file() and not (ROOT / name).is_file():
                     wrong.append(f"{document.name}: {name}")
             elif path.is_file() and f"def {name}(" not in path.read_text():
                 wrong.append(f"{document.name}: {path.name}: {name}")

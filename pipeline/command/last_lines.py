@@ -37,8 +37,6 @@ def report(job: Job, summary: dict, seconds: float, kept: int) -> None:
             f"{bad_truths} ground truths cannot be used; truth_error in metrics/ says why",
             file=sys.stderr,
         )
-    elif job.truth is not None and not summary["with_truth"]:
-        print(f"no image has a ground truth that --truth {job.truth!r} names", file=sys.stderr)
     images, failed = summary["images"], summary["failed"]
     lost = summary["lost_shards"]
     if lost:

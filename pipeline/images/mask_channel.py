@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from pipeline.failures import BadImage
+from pipeline.images.deep_colours import GUESS
 from pipeline.images.photo import gray_levels
 from pipeline.images.tones import is_wide, range_of
 
@@ -34,6 +35,10 @@ def mask_channel(image: Image.Image, kind: str) -> Callable[[Image.Image], np.nd
         BadImage: Colours and transparency both look like a mask, and differ. The returned function
             raises it for colours that are not gray.
     """
+    if GUESS in image.info:
+        raise BadImage(
+            f"{kind}_values", f"the {kind} holds {image.info[GUESS]}; save it as 8-bit gray"
+        )
     if _alpha_varies(image):
         _check_alpha(image, kind)
         return _alpha

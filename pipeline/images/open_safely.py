@@ -17,11 +17,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
-from pipeline.images.fax_pixels import FAX, all_pixels_are_written
+from pipeline.images.deep_colours import deepen, swapped
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
 from pipeline.images.refusals import bad_image, damaged, kind_of, unidentified
+from pipeline.images.written_pixels import CODINGS, all_pixels_are_written
 
 MAX_PIXELS = 200_000_000
 # Peak memory of decoding in bytes, the file itself apart. It grows with a larger limit of pixels.
@@ -87,13 +88,15 @@ def opened(
     if not data:
         raise BadImage("empty", "no bytes")
     image, size, scaled = _open(data, least_side, max_pixels)
-    kind = image.format
+    kind, lower = image.format, swapped(image)
     with room_for(image.width * image.height):
         with bad_image(kind), libtiff_errors() as errors:
             image.load()
+            if lower is not None:
+                deepen(image, lower, lambda tiles: _with_tiles(data, tiles, max_pixels))
         if errors:
             raise damaged(kind, errors[0])
-        if image.info.get("compression") in FAX and not all_pixels_are_written(data):
+        if image.info.get("compression") in CODINGS and not all_pixels_are_written(data):
             raise damaged(kind, "they end early")
         if not scaled:
             size = image.size  # TIFF is upright only now.
@@ -128,6 +131,14 @@ def _open(
         scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
     _check_cost(image, size, data, max_pixels)
     return image, size, scaled
+
+
+def _with_tiles(data: bytes, tiles: list, max_pixels: int) -> Image.Image:
+    """The image, decoded in another way."""
+    image, _, _ = _open(data, None, max_pixels)
+    image.tile = tiles
+    image.load()
+    return image
 
 
 @functools.cache

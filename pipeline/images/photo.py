@@ -61,8 +61,9 @@ def decode_image(data: bytes, size: int, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     with bad_image(), opened(data, DRAFTED * size, max_pixels) as (image, upright, turn):
         profile = profile_of(image)
-        tones = Tones(lambda block: block) if profile else tones_of(image)
-        small = _shrink(image, size, tones.to_rgb, image.mode if profile else "RGB")
+        inks = profile is not None and profile.mode == "CMYK"
+        tones = Tones(lambda block: block) if inks else tones_of(image)
+        small = _shrink(image, size, tones.to_rgb, "CMYK" if inks else "RGB")
         if profile:
             small = to_srgb(small, profile)
         pixels = np.asarray(small if turn is None else small.transpose(turn))

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 
-from PIL import Image
+from PIL import Image, features
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
@@ -47,11 +47,18 @@ _OTHERS = (
     (0, b"qoif", "a QOI image"),
     (0, b"#?RADIANCE", "a Radiance HDR image"),
     (0, b"\x76\x2f\x31\x01", "an OpenEXR image"),
+    (0, b"SIMPLE  =", "a FITS image"),
+    (128, b"DICM", "a DICOM image"),
+    (0, b"\x01\xda", "an SGI image"),
+    (0, b"\0\0\2\0\1\0", "a cursor"),
+    (-18, b"TRUEVISION-XFILE", "a TGA image"),
     *((0, b"P%d\n" % number, "a Netpbm image") for number in range(1, 8)),
     (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
     (0, b"PK\3\4", "a zip archive", _UNPACK),
     (257, b"ustar", "a tar archive", _UNPACK),
 )
+# Of these, the formats that are read where Pillow has their decoder.
+_BY_DECODER = {"an AVIF image": "AVIF", "a HEIC image": "HEIF"}
 # Two bytes are little to tell a format by: only used for what Pillow takes for a BMP.
 _BMP = b"BM"
 # Parts of Pillow's messages, and what they mean.
@@ -71,10 +78,18 @@ def unidentified(data: bytes) -> BadImage:
     if name:
         return _in_plain_words(_reason_of_plugin(name, data), name)
     for offset, start, what, *remedy in _OTHERS:
-        if data[offset : offset + len(start)].lower() == start.lower():
+        if data[offset:][: len(start)].lower() == start.lower():
+            if _is_read(_BY_DECODER.get(what, "")):
+                text = f"{what} that is damaged, or larger than its decoder takes"
+                return BadImage("broken", text)
             todo = remedy[0] if remedy else _CONVERT
             return BadImage("unsupported", f"{what}, which is not read; {todo}")
     return BadImage("not_an_image", f"it does not begin like a {' or '.join(FORMATS)} image")
+
+
+def _is_read(name: str) -> bool:
+    """Whether Pillow has a format with its decoder. The plugin of AVIF may be there without."""
+    return name in Image.OPEN and (name != "AVIF" or features.check("avif"))
 
 
 def kind_of(data: bytes) -> str:

@@ -8,12 +8,13 @@ it is said in words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from pipeline.failures import BadImage
+from pipeline.images.deep_colours import GUESS
 
 # Side of the small copy by which a ground for transparent images is chosen.
 _SAMPLE = 256
@@ -50,9 +51,11 @@ def tones_of(image: Image.Image) -> Tones:
     """
     if is_wide(image):
         return _wide(image)
+    depth = image.info.get(GUESS, "")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        return _transparent(image)
-    return Tones(lambda block: block.convert("RGB"))
+        tones = _transparent(image)
+        return replace(tones, guess="; ".join(filter(None, (depth, tones.guess))))
+    return Tones(lambda block: block.convert("RGB"), depth)
 
 
 def is_wide(image: Image.Image) -> bool:

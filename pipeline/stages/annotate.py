@@ -1,8 +1,10 @@
-"""Sources to rows in the journal: all that touches pixels, in one composite that Beam fuses."""
+"""What is done where the images are: a composite that runners fuse into one stage.
+
+No image bytes, pixels or maps leave it: what comes out are rows and failures. Resource hints belong
+on the whole composite, as hints on one transform in it would cut it in two.
+"""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import apache_beam as beam
 
@@ -10,35 +12,24 @@ from pipeline.job_settings import Job
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.journal import WriteJournal
 from pipeline.stages.load import Load
+from pipeline.stages.outcomes import Outcome
 from pipeline.stages.score import ScoreMasks
 from pipeline.stages.segment import SegmentImages, network_of
 from pipeline.stages.write import WriteAndScore
 
 
-class Annotated(NamedTuple):
-    """What became of the images.
-
-    Attributes:
-        rows: ``MetricsRow`` of each image that is finished, now or by an earlier run.
-        failures: ``Failure`` of the others.
-    """
-
-    rows: beam.PCollection
-    failures: beam.PCollection
-
-
 class Annotate(beam.PTransform):
-    """``Source`` to a mask and a row for each image, or to a row for each mask that is scored.
+    """``Source`` to ``MetricsRow`` that is in the journal, with a mask on storage for each.
 
     Args:
-        job: The job.
+        job: The settings. With ``masks``, existing masks are scored and no network is asked.
     """
 
     def __init__(self, job: Job):
         super().__init__()
         self.job = job
 
-    def expand(self, sources) -> Annotated:
+    def expand(self, sources) -> Outcome:
         """Loads, decodes, segments, writes, scores, and notes in the journal."""
         job, scores = self.job, self.job.masks is not None
         load = Load(job.output, scores=scores, timeout=job.read_timeout)
@@ -63,7 +54,7 @@ class Annotate(beam.PTransform):
             | "Finished" >> beam.Flatten()
             | "WriteJournal" >> WriteJournal(job.output)
         )
-        return Annotated(
+        return Outcome(
             (journaled, loaded.rows) | "Rows" >> beam.Flatten(),
             failures | "Failures" >> beam.Flatten(),
         )

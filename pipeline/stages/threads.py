@@ -11,7 +11,7 @@ import functools
 import math
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +22,8 @@ from apache_beam.metrics import Metrics
 from pipeline.failures import Attempt
 from pipeline.images.memory import keep_freed_memory
 from pipeline.stages.outcomes import emit, in_window
+from pipeline.storage.errors import retries_since_last_asked
+from pipeline.tally import hand_over, tallied
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -35,7 +37,8 @@ class InThreads(beam.DoFn):
         function: From an element, and any side inputs, to an ``Attempt``.
         window: Most elements that are begun before the result of the first is needed. A stage
             beside the network, which takes a batch at a time, needs more than a batch.
-        name: Of the distribution ``images/<name>_microseconds``: the time of each element.
+        name: Of the distributions ``images/<name>_microseconds``, the time of each element, and
+            ``images/<name>_waited_microseconds``, how long Beam's thread waited for it.
         counter: Of the counter ``images/<counter>`` of results.
         processes: Worker processes that share the cores of this machine, as in ``Job``.
     """
@@ -52,6 +55,7 @@ class InThreads(beam.DoFn):
         self.window = window
         self.processes = processes
         self.microseconds = Metrics.distribution("images", f"{name}_microseconds")
+        self.waited = Metrics.distribution("images", f"{name}_waited_microseconds")
         self.counter = Metrics.counter("images", counter)
 
     def setup(self):
@@ -73,11 +77,15 @@ class InThreads(beam.DoFn):
         """Yields the results that are left."""
         while self.started:
             yield in_window(self._oldest())
+        hand_over({"retries": retries_since_last_asked()})
 
     def _oldest(self):
-        attempt, seconds = self.started.popleft().result()
+        begun = time.monotonic()
+        attempt, seconds, tally = self.started.popleft().result()
         # Here and not in the function: Beam's metrics work in Beam's own threads only.
+        self.waited.update(int(1e6 * (time.monotonic() - begun)))
         self.microseconds.update(int(1e6 * seconds))
+        hand_over(tally)
         if attempt.failure is None:
             self.counter.inc()
         return emit(attempt)
@@ -119,6 +127,8 @@ def _quota(cgroup: Path) -> float | None:
         return None
 
 
-def _timed(function: Callable[..., Attempt], *arguments) -> tuple[Attempt, float]:
+def _timed(function: Callable[..., Attempt], *arguments) -> tuple[Attempt, float, Counter]:
     start = time.monotonic()
-    return function(*arguments), time.monotonic() - start
+    with tallied() as tally:
+        attempt = function(*arguments)
+    return attempt, time.monotonic() - start, tally

@@ -18,6 +18,8 @@ from apache_beam.metrics import Metrics
 
 from pipeline.failures import Attempt, TimedOut
 from pipeline.stages.outcomes import emit, in_window
+from pipeline.storage.errors import retries_since_last_asked
+from pipeline.tally import hand_over, tallied
 
 # Seconds between two looks at what takes too long.
 PATIENCE = 0.5
@@ -32,7 +34,8 @@ class TimedReads(beam.DoFn):
         function: From an element, and any side inputs, to ``Attempt``s, made one after the other.
         ahead: Most elements that are begun before the results of the first are needed.
         at_once: Most elements that are read at the same time.
-        name: Of the distribution ``images/<name>_microseconds``: the time of each element.
+        name: Of the distributions ``images/<name>_microseconds``, the time of each element, and
+            ``images/<name>_waited_microseconds``, how long Beam's thread waited for it.
         timeout: Seconds that each attempt may take.
         on_timeout: From an element, the number of attempts that it has brought, and the error, to
             the attempts that come instead of the rest.
@@ -59,6 +62,7 @@ class TimedReads(beam.DoFn):
         self.on_timeout = on_timeout
         self.patience = patience
         self.microseconds = Metrics.distribution("images", f"{name}_microseconds")
+        self.waited = Metrics.distribution("images", f"{name}_waited_microseconds")
         self.counter = Metrics.counter("images", counter) if counter else None
 
     def start_bundle(self):
@@ -78,6 +82,7 @@ class TimedReads(beam.DoFn):
         while self.reads:
             for result in self._oldest():
                 yield in_window(result)
+        hand_over({"retries": retries_since_last_asked()})
 
     def _oldest(self) -> Iterator:
         read, count = self.reads.popleft(), 0
@@ -90,6 +95,7 @@ class TimedReads(beam.DoFn):
                 yield self._counted(attempt)
         # Beam's metrics work in Beam's own threads only.
         self.microseconds.update(int(1e6 * read.seconds))
+        self.waited.update(int(1e6 * read.waited))
 
     def _give_up(self, oldest: Read) -> None:
         """Gives up every read that is late: the oldest may be waiting for another's turn."""
@@ -118,7 +124,8 @@ class Read:
         turns: threading.Semaphore,
     ):
         self.element = element
-        self.seconds = 0.0
+        # Of the function, and of those who waited for it.
+        self.seconds = self.waited = 0.0
         self._turns = turns
         self._lock = threading.Lock()
         # When the current attempt began, and why no more are waited for.
@@ -140,13 +147,17 @@ class Read:
             Exception: What the function raised.
         """
         while True:
+            begun = time.monotonic()
             try:
-                attempt, error = self._made.get(timeout=patience)
+                attempt, error, tally = self._made.get(timeout=patience)
             except queue.Empty:
+                self.waited += time.monotonic() - begun
                 if self._given_up is not None:
                     raise self._given_up from None
                 waiting()
                 continue
+            self.waited += time.monotonic() - begun
+            hand_over(tally)
             if error is not None:
                 raise error
             if attempt is _END:
@@ -168,18 +179,19 @@ class Read:
             # Released before the attempt is handed over: another read may have to come first.
             self._turns.acquire()
             self._begun, error = time.monotonic(), None
-            try:
-                attempts = iter(function(self.element)) if attempts is None else attempts
-                attempt = next(attempts, _END)
-            except BaseException as raised:
-                attempt, error = _END, raised
+            with tallied() as tally:
+                try:
+                    attempts = iter(function(self.element)) if attempts is None else attempts
+                    attempt = next(attempts, _END)
+                except BaseException as raised:
+                    attempt, error = _END, raised
             with self._lock:
                 if self._given_up is not None:
                     return
                 self.seconds += time.monotonic() - self._begun
                 self._begun = None
             self._turns.release()
-            self._made.put((attempt, error))
+            self._made.put((attempt, error, tally))
 
 
 def _call(function: Callable[..., Iterable[Attempt]], side_inputs: tuple, element: object):

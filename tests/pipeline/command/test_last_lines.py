@@ -60,10 +60,11 @@ def test_truths_that_are_of_no_use_are_counted(reported):
     assert err == ["3 ground truths cannot be used; truth_error in metrics/ says why"]
 
 
-def test_a_truth_pattern_that_names_no_images_truth_is_told(reported):
-    _, err = reported(truth="truth/*.png", failures={})
-    assert err == ["no image has a ground truth that --truth 'truth/*.png' names"]
-    assert reported(truth="truth/*.png", with_truth=1, failures={})[1] == []
+def test_images_without_truth_are_said_once_also_where_none_has_one(reported):
+    notes = {"images have no ground truth": {"count": 98, "example": "in/a.jpg"}}
+    _, err = reported(truth="truth/*.png", failures={}, notes=notes)
+    assert err == ["98 images have no ground truth, such as in/a.jpg"]
+    assert reported(truth="truth/*.png", with_truth=98, failures={})[1] == []
 
 
 def test_what_is_to_be_said_of_the_input_has_a_number_and_an_example(reported):

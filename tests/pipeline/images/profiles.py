@@ -23,6 +23,12 @@ def rgb_profile(primaries, gamma, name="a profile", padding=b""):
     return _profile(b"mntr", b"RGB ", b"XYZ ", name, tags)
 
 
+def gray_profile(gamma):
+    """A profile of gray."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+    return _profile(b"mntr", b"GRAY", b"XYZ ", "gray", {b"kTRC": curve})
+
+
 def cmyk_profile(lab):
     """A profile of inks.
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from pipeline.images.photo import decode_image
 from tests.hostile.photos import encode, photo
-from tests.pipeline.images.profiles import SRGB, WIDE, cmyk_profile, rgb_profile
+from tests.pipeline.images.profiles import SRGB, WIDE, cmyk_profile, gray_profile, rgb_profile
 
 SIDE = 32
 ADOBE = rgb_profile(WIDE, 2.2)
@@ -53,6 +53,69 @@ def test_a_cmyk_photo_has_the_colours_that_its_profile_says(suffix):
     assert np.abs(unconverted - expected).mean() > 5
 
 
+def as_transparent(opaque):
+    """The photo with a hole at its left."""
+    image = opaque.convert("LA" if opaque.mode == "L" else "RGBA")
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (0, 0, 10, 20))
+    image.putalpha(alpha)
+    return image
+
+
+GRAY_FILES = {
+    "L": lambda gray: gray,
+    "LA": as_transparent,
+    "I;16": lambda gray: Image.fromarray(np.asarray(gray).astype(np.uint16) * 257),
+}
+
+
+@pytest.mark.parametrize("mode", GRAY_FILES)
+@pytest.mark.parametrize("suffix", ["PNG", "TIFF"])
+def test_a_gray_photo_has_the_levels_that_its_profile_says(suffix, mode):
+    gray, profile = photo().convert("L"), gray_profile(1.0)
+    image = GRAY_FILES[mode](gray)
+    if mode == "LA":
+        gray.paste(255, (0, 0, 10, 20))
+    found = decode_image(encode(image, suffix, icc_profile=profile), SIDE).pixels
+    expected = converted(gray, profile)
+    assert np.abs(found - expected).mean() < 4
+    assert np.abs(decode_image(encode(image, suffix), SIDE).pixels - expected).mean() > 20
+
+
+def test_a_gray_jpeg_has_the_levels_that_its_profile_says():
+    gray, profile = photo(1000, 700).convert("L"), gray_profile(1.8)
+    found = decode_image(encode(gray, "JPEG", quality=98, icc_profile=profile), SIDE).pixels
+    assert np.abs(found - converted(gray, profile)).mean() < 1.5
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "TIFF", "WEBP"])
+def test_a_transparent_photo_has_the_colours_that_its_profile_says(suffix):
+    image = as_transparent(photo())
+    options = {"lossless": True} if suffix == "WEBP" else {}
+    found = decode_image(encode(image, suffix, icc_profile=ADOBE, **options), SIDE).pixels
+    behind = photo()
+    behind.paste("white", (0, 0, 10, 20))
+    expected = converted(behind, ADOBE)
+    assert np.abs(found - expected).mean() < 1.3
+    plain = decode_image(encode(image, suffix, **options), SIDE).pixels
+    assert np.abs(plain - expected).mean() > 5
+
+
+def test_a_photo_with_a_palette_has_the_colours_that_its_profile_says():
+    image = photo().quantize(64)
+    found = decode_image(encode(image, "PNG", icc_profile=ADOBE), SIDE).pixels
+    assert np.abs(found - converted(image.convert("RGB"), ADOBE)).mean() < 1.3
+
+
+def test_a_profile_of_gray_changes_no_colours_and_one_of_colours_no_gray():
+    for image, profile in (
+        (photo().convert("RGBA"), gray_profile(1.0)),
+        (photo().convert("L"), ADOBE),
+    ):
+        found = decode_image(encode(image, "PNG", icc_profile=profile), SIDE).pixels
+        np.testing.assert_array_equal(found, decode_image(encode(image, "PNG"), SIDE).pixels)
+
+
 def test_a_turned_photo_is_converted_and_turned():
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -92,8 +155,9 @@ def own_profile(space):
         ADOBE[:128] + b"\xff" * 400,
         INKS,
         own_profile("LAB"),
+        gray_profile(1.0),
     ],
-    ids=["sRGB", "garbage", "cut short", "broken tags", "of inks", "LAB"],
+    ids=["sRGB", "garbage", "cut short", "broken tags", "of inks", "LAB", "of gray"],
 )
 def test_an_srgb_profile_and_those_that_cannot_be_used_change_no_byte(suffix, profile):
     plain = decode_image(encode(photo(), suffix), SIDE)

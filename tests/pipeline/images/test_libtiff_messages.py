@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import random
+import struct
 import tempfile
 
 import numpy as np
@@ -53,8 +54,15 @@ def damaged(data, seed):
 
 
 def without_rows_per_strip(tiff):
-    """A TIFF whose tag 278 is called otherwise, so that one strip holds all rows."""
-    return tiff.replace(b"\x16\x01\x04\0\x01\0\0\0", b"\x17\xd1\x04\0\x01\0\0\0", 1)
+    """A TIFF of which tag 278 is taken out, so that one strip holds all rows."""
+    (start,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, start)
+    end = start + 2 + 12 * count
+    entries = [tiff[at : at + 12] for at in range(start + 2, end, 12)]
+    kept = [entry for entry in entries if struct.unpack_from("<H", entry) != (278,)]
+    assert len(kept) == count - 1
+    directory = struct.pack("<H", count - 1) + b"".join(kept) + tiff[end : end + 4] + bytes(12)
+    return tiff[:start] + directory + tiff[end + 4 :]
 
 
 def outcome(function, data, *arguments):
@@ -66,11 +74,17 @@ def outcome(function, data, *arguments):
 
 
 def decode_damaged(compression):
-    """What is wrong with a reading after another, what is said on stderr, and the outcomes."""
-    libc, found, wrong = ctypes.CDLL(None), [], []
+    """Reads a damaged file of a coding many times."""
     whole = encode(picture(compression), "TIFF", compression=compression)
     files = [damaged(whole, seed) for seed in range(40)]
-    files += [damaged(without_rows_per_strip(whole), seed) for seed in range(10)]
+    return decode_twice(
+        [*files, *(damaged(without_rows_per_strip(whole), seed) for seed in range(10))]
+    )
+
+
+def decode_twice(files):
+    """What is wrong with a reading after another, what is said on stderr, and the outcomes."""
+    libc, found, wrong = ctypes.CDLL(None), [], []
     with tempfile.TemporaryFile() as said:
         terminal = os.dup(2)
         os.dup2(said.fileno(), 2)
@@ -96,6 +110,29 @@ def test_a_damaged_tiff_is_the_same_picture_twice_or_a_failure_twice(compression
     # What libtiff says is the image's, and not the terminal's.
     assert said == b""
     assert "broken" in found and "not_an_image" not in found
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("compression", OTHERS)
+def test_a_tiff_of_several_strips_that_does_not_say_their_rows_is_broken(compression, mode):
+    image = picture(compression).convert(mode)
+    whole = encode(image, "TIFF", compression=compression, strip_size=4096)
+    cut = without_rows_per_strip(whole)
+    wrong, said, found = in_a_fresh_process(decode_twice, [cut])
+    assert (wrong, said, found) == ([], b"", ["broken", "broken"])
+    # Of one strip, it would say nothing new.
+    single = encode(image, "TIFF", compression=compression, strip_size=1 << 20)
+    np.testing.assert_array_equal(decode_mask(without_rows_per_strip(single)), decode_mask(single))
+
+
+@pytest.mark.parametrize("height", [16, 23])
+def test_a_jpeg_that_is_smaller_than_its_strip_is_broken(height):
+    whole = encode(picture("jpeg"), "TIFF", compression="jpeg", strip_size=4096)
+    head = b"\xff\xc0\0\x0b\x08" + struct.pack(">H", 24)
+    assert head in whole
+    cut = whole.replace(head, head[:-2] + struct.pack(">H", height), 1)
+    wrong, said, found = in_a_fresh_process(decode_twice, [cut])
+    assert (wrong, said, found) == ([], b"", ["broken", "broken"])
 
 
 @pytest.mark.parametrize("compression", FAX + OTHERS)

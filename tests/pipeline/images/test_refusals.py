@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.failures import MESSAGE_LENGTH, BadImage
+from pipeline.images import refusals
 from pipeline.images.photo import decode_image
 from pipeline.images.truth import decode_mask
 from tests.hostile.containers import chunk, gray_tiff, png
@@ -89,9 +90,6 @@ def test_a_file_that_is_cut_is_said_to_be_cut():
 @pytest.mark.parametrize(
     ("head", "name", "remedy"),
     [
-        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF", "convert"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC", "convert"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC", "convert"),
         (b"\0\0\0\x18ftypcrx \0\0\0\0", "raw photo", "convert"),
         (b"\0\0\0\x18ftypisom\0\0\0\0", "video", "frame"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000", "convert"),
@@ -102,6 +100,10 @@ def test_a_file_that_is_cut_is_said_to_be_cut():
         (b"<?xml version='1.0'?><svg/>", "SVG", "convert"),
         (b"<!doctype html><title>404</title>", "web page", "download"),
         (b"<HTML>404", "web page", "download"),
+        (b"SIMPLE  =                    T", "FITS", "convert"),
+        (bytes(128) + b"DICM", "DICOM", "convert"),
+        (b"\1\xda\1\1\0\3", "SGI", "convert"),
+        (b"\0\0\2\0\1\0\x20\x20", "cursor", "convert"),
         (b"P6\n4 4\n255\n", "Netpbm", "convert"),
         (gzip.compress(b"a photo", mtime=0), "gzip", "unpack"),
         (b"PK\3\4\x14\0", "zip", "unpack"),
@@ -113,6 +115,25 @@ def test_other_kinds_of_files_are_named_with_what_would_do(head, name, remedy):
     assert error.reason == "unsupported"
     assert name in str(error) and remedy in str(error)
     assert len(str(error)) <= MESSAGE_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("brand", "name", "format_name"),
+    [(b"avif", "AVIF", "AVIF"), (b"heic", "HEIC", "HEIF"), (b"mif1", "HEIC", "HEIF")],
+)
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_a_decoder_would_read_is_damaged_and_else_unsupported(
+    monkeypatch, brand, name, format_name, is_read
+):
+    readers = {**Image.OPEN, format_name: None} if is_read else {}
+    monkeypatch.setattr(refusals.Image, "OPEN", readers)
+    monkeypatch.setattr(refusals.features, "check", lambda feature: True)
+    error = refusals.unidentified(b"\0\0\0\x1cftyp" + brand + bytes(400))
+    if is_read:
+        assert error.reason == "broken" and str(error).endswith("larger than its decoder takes")
+    else:
+        assert error.reason == "unsupported" and "convert" in str(error)
+    assert name in str(error)
 
 
 @pytest.mark.parametrize("head", [b"P6 is a painting", b"just text", b"PKZIP is a program"])

@@ -17,14 +17,14 @@ from pipeline.images.open_safely import MAX_PIXELS
 from pipeline.records import ImageRecord, Item, Prediction, Truth
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.write import WriteAndScore, write_and_score, write_mask
-from pipeline.storage import files
+from pipeline.storage import errors
 from tests.pipeline.encoded import encode, encode_array
 from tests.pipeline.shard_files import files_below, lay
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(files, "PAUSES", ())
+    monkeypatch.setattr(errors, "PAUSES", ())
 
 
 def smooth(size=8, seed=0):

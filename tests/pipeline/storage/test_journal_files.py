@@ -11,7 +11,7 @@ from model.metrics.pair import compare, describe_mask
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.records import Item, MetricsRow, Origin
-from pipeline.storage import files
+from pipeline.storage import errors
 from pipeline.storage.journal_files import (
     append,
     changes,
@@ -182,7 +182,7 @@ def test_what_does_not_decide_a_mask_may_change(tmp_path, name):
 
 
 def test_a_crash_between_dropping_rows_and_saying_so_is_no_harm(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PAUSES", ())
+    monkeypatch.setattr(errors, "PAUSES", ())
     job, other = Job(str(tmp_path)), Job(str(tmp_path), threshold=0.5)
     start(job)
     append(job.output, [row(1)])

@@ -1,0 +1,69 @@
+import json
+import re
+
+import pytest
+
+from pipeline.command.options import _parser
+from tests.deploy.dockerfiles import FOLDER
+
+METADATA = json.loads((FOLDER / "template.json").read_text())
+PARAMETERS = {each["name"]: each for each in METADATA["parameters"]}
+# What the fields of the service's TemplateMetadata and ParameterMetadata are called in JSON.
+FIELDS = {"name", "description", "streaming", "parameters"}
+PARAMETER_FIELDS = {"name", "label", "helpText", "isOptional", "regexes", "paramType"}
+# Values that a user would give, and one that the regex has to refuse.
+EXAMPLES = {
+    "input": (["gs://photos/2026/*.jpg", "gs://photos/all", "@gs://photos/list.txt"], "photos"),
+    "output": (["gs://masks/2026"], "gs://masks"),
+    "sdk_container_image": (["europe-docker.pkg.dev/p/annotator/cpu:1"], "cpu"),
+    "truth": (["gs://photos/masks/*.png"], "masks"),
+    "model": (["basnet_mini", "gs://models/own.keras"], "./own.keras"),
+    "image_size": (["224"], "0"),
+    "batch_size": (["8"], "eight"),
+    "threshold": (["0.5", ".25", "1"], "1.5"),
+    "max_megapixels": (["200", "0.5"], "-1"),
+    "experiments": (["no_use_multiple_sdk_containers"], "two words"),
+    "dataflow_service_options": (
+        [
+            "worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver:5xx",
+            "worker_accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+        ],
+        "two words",
+    ),
+    "number_of_worker_harness_threads": (["2"], "0"),
+}
+
+
+def flags():
+    return {name: each for each in _parser()._actions for name in each.option_strings}
+
+
+def test_fields_are_those_that_the_service_documents():
+    assert METADATA.keys() == FIELDS
+    for each in PARAMETERS.values():
+        assert {"name", "label", "helpText"} <= each.keys() <= PARAMETER_FIELDS
+
+
+def test_the_service_s_own_messages_take_it():
+    client = pytest.importorskip("google.cloud.dataflow_v1beta3")
+    read = client.TemplateMetadata.from_json(json.dumps(METADATA), ignore_unknown_fields=False)
+    assert [each.name for each in read.parameters] == list(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_is_a_flag_that_the_command_knows(name):
+    assert f"--{name}" in flags()
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_regex_takes_what_the_flag_takes(name):
+    (regex,) = PARAMETERS[name]["regexes"]
+    flag = flags()[f"--{name}"]
+    if flag.nargs == 0:
+        taken, refused = ["true", "false"], "yes"
+    elif flag.choices and name not in EXAMPLES:
+        taken, refused = list(flag.choices), "no such choice"
+    else:
+        taken, refused = EXAMPLES[name]
+    assert all(re.fullmatch(regex, value) for value in taken)
+    assert not re.fullmatch(regex, refused)
