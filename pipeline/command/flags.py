@@ -92,6 +92,12 @@ def _add_output_flags(add) -> None:
         "same input, model and options are not done again",
     )
     add(
+        "--shared_disk",
+        action="store_true",
+        help="the runner's workers, on this machine or others, see local paths as this command "
+        "does; without it such paths are refused where workers may be elsewhere",
+    )
+    add(
         "--plan",
         action="store_true",
         help="check everything, say what the job would do, and stop",

@@ -10,12 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_apart, check_output, check_writable
+from pipeline.command.runners import (
+    DATAFLOW_WORKERS,
+    check_runner,
+    processes,
+    workers_elsewhere,
+)
+from pipeline.command.running import check_not_running
 from pipeline.job_settings import Job
+from pipeline.storage.files import absolute
 from pipeline.storage.model_file import content_of_model
 from pipeline.storage.pair_names import (
     NAME,
@@ -49,13 +56,19 @@ def validate(options: AnnotateOptions) -> Job:
     FileSystems.set_options(options)
     _check_combination(options)
     _check_values(options)
+    check_runner(options)
+    workers = workers_elsewhere(options)
     job = _job(options)
+    if workers is not None and options.shared_disk:
+        job = _from_anywhere(job)
     if job.masks is None:
         job = replace(job, model_content=_check_model(job.model))
     _check_inputs(job, options.overwrite)
     check_output(job, options.overwrite)
-    if _runner(options) == "dataflowrunner":
-        _check_remote(job)
+    if options.resume or options.overwrite:
+        check_not_running(job.output, options)
+    if workers is not None:
+        _check_remote(job, workers, options.shared_disk)
     if job.masks is None and job.model not in PRESETS:
         _check_network(job)
     check_writable(job.output)
@@ -101,32 +114,30 @@ def _job(options: AnnotateOptions) -> Job:
         read_timeout=options.read_timeout,
         max_megapixels=options.max_megapixels,
         resume=options.resume,
-        processes=_processes(options),
+        processes=processes(options),
         **(named | {"model": _at_home(options.model)}),
+    )
+
+
+def _from_anywhere(job: Job) -> Job:
+    """A job whose local paths do not depend on the folder that a process is in."""
+
+    def full(path: str | None) -> str | None:
+        return path if path is None or path in PRESETS else absolute(path)
+
+    return replace(
+        job,
+        output=absolute(job.output),
+        inputs=tuple(map(absolute, job.inputs)),
+        truth=full(job.truth),
+        masks=full(job.masks),
+        model=full(job.model),
     )
 
 
 def _at_home(path: str | None) -> str | None:
     """A path with the user's home for ``~``: shells do not expand it behind a ``=``."""
     return os.path.expanduser(path) if path is not None and path.startswith("~") else path
-
-
-def _processes(options: AnnotateOptions) -> int:
-    """Worker processes that share a machine's cores, as in ``Job``."""
-    direct = options.view_as(DirectOptions)
-    if _runner(options) == "dataflowrunner":
-        # Unless told otherwise, Dataflow runs one process on each core.
-        experiments = options.view_as(DebugOptions).experiments or []
-        return 1 if "no_use_multiple_sdk_containers" in experiments else 0
-    if direct.direct_running_mode != "multi_processing":
-        return 1
-    return direct.direct_num_workers  # 0 is one on each core here, too.
-
-
-def _runner(options: AnnotateOptions) -> str:
-    """The runner's name in one form: Beam accepts ``dataflow`` and ``DataflowRunner``."""
-    name = (options.view_as(StandardOptions).runner or "").lower()
-    return name if name.endswith("runner") else f"{name}runner"
 
 
 def _check_model(model: str) -> str:
@@ -214,8 +225,13 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     return [path for path, _ in listing.files]
 
 
-def _check_remote(job: Job) -> None:
+def _check_remote(job: Job, workers: str, shared_disk: bool) -> None:
     """Checks that workers on other machines can see every path."""
+    hint = "name a bucket, such as gs://bucket/folder"
+    if workers != DATAFLOW_WORKERS:
+        if shared_disk:
+            return
+        hint += ", or add --shared_disk if every worker sees this path"
     values: dict[str, Sequence[str | None]] = {
         "--output": [job.output],
         "--input": job.inputs,
@@ -227,6 +243,5 @@ def _check_remote(job: Job) -> None:
         for path in filter(None, paths):
             if FileSystems.get_scheme(path) is None and path not in PRESETS:
                 raise UsageError(
-                    f"{flag} {path!r} is on this machine, where Dataflow's workers cannot see it; "
-                    "name a bucket, such as gs://bucket/folder"
+                    f"{flag} {path!r} is on this machine, where {workers} may not see it; {hint}"
                 )

@@ -150,29 +150,6 @@ def test_scoring_needs_no_model():
     assert found == Job("output", masks="masks", truth="truth")
 
 
-DATAFLOW = ("--input=store://bucket/in", "--output=store://bucket/out")
-
-
-@pytest.mark.parametrize(
-    ("flags", "processes"),
-    [
-        ((), 1),
-        (("--runner=DirectRunner", "--direct_num_workers=4"), 1),
-        (("--direct_running_mode=multi_threading", "--direct_num_workers=4"), 1),
-        (("--direct_running_mode=multi_processing", "--direct_num_workers=4"), 4),
-        # 0 is one on each core.
-        (("--direct_running_mode=multi_processing", "--direct_num_workers=0"), 0),
-        (("--runner=DataflowRunner", *DATAFLOW), 0),
-        (("--runner=dataflow", *DATAFLOW), 0),
-        (("--runner=dataflow", *DATAFLOW, "--experiments=no_use_multiple_sdk_containers"), 1),
-        (("--runner=dataflow", *DATAFLOW, "--experiments=another"), 0),
-    ],
-)
-def test_the_job_knows_how_many_processes_share_a_machine(monkeypatch, flags, processes):
-    monkeypatch.setattr(ObjectStore, "files", {"store://bucket/in/a.jpg": b"x"})
-    assert job(*flags).processes == processes
-
-
 def test_a_preset_needs_no_tensorflow_before_the_job_starts(folder):
     code = """
 import sys
@@ -189,29 +166,6 @@ build(apache_beam.Pipeline(), validate(parse(["--precision=auto", "--input=in"])
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["--output", "output"],
-        ["--input", "in"],
-        ["--truth", "truth"],
-        ["--masks", "masks", "--truth", "store://bucket/truth"],
-        ["--model", "net.keras"],
-    ],
-    ids=" ".join,
-)
-def test_dataflow_needs_paths_that_its_workers_see(argv, monkeypatch):
-    below = {f"store://bucket/{name}": b"x" for name in ("in/a.jpg", "truth/a.png")}
-    monkeypatch.setattr(ObjectStore, "files", below)
-    remote = {"--output": "store://bucket/out"}
-    if "--masks" not in argv:
-        remote["--input"] = "store://bucket/in"
-    chosen = {**remote, **dict(zip(argv[::2], argv[1::2], strict=True))}
-    for runner in ("DataflowRunner", "dataflow"):
-        message = refused(f"--runner={runner}", *(text for pair in chosen.items() for text in pair))
-        assert f"{argv[0]} {argv[1]!r} is on this machine" in message
 
 
 @pytest.mark.parametrize(
