@@ -59,6 +59,8 @@ def swapped(image: Image.Image) -> list | None:
     """The tiles of an image, not yet decoded, by which its lower bytes are; None if it has none."""
     tiles = []
     for tile in image.tile:
+        if tile.codec_name == "libtiff" and image.tag_v2.get(Tag.PlanarConfiguration) == 2:
+            return None  # Pillow has one way only to unpack planes.
         several = isinstance(tile.args, tuple)
         rawmode = tile.args[0] if several else tile.args
         colours, _, bits = str(rawmode).partition(";16")

@@ -30,26 +30,28 @@ def deep_png(numbers, **options):
     return png(width, height, zlib.compress(rows), bits=16, colour=colour, **options)
 
 
-def planar_tiff(numbers, order="<"):
-    """An uncompressed TIFF of 16 bits, of one strip for each of its planes.
+def planar_tiff(numbers, order="<", packed=False):
+    """A TIFF of 16 bits, of one strip for each of its planes.
 
     Args:
         numbers: (height, width, 1), (height, width, 3) or (height, width, 4).
         order: Of the bytes, little- (``<``) or big-endian.
+        packed: Whether the strips are deflated, so that libtiff reads them.
     """
     height, width, channels = numbers.shape
-    plane = 2 * height * width
-    pixels = numbers.transpose(2, 0, 1).astype(f"{order}u2").tobytes()
+    planes = [plane.tobytes() for plane in numbers.transpose(2, 0, 1).astype(f"{order}u2")]
+    planes = [zlib.compress(plane) if packed else plane for plane in planes]
+    pixels, sizes = b"".join(planes), [len(plane) for plane in planes]
     entries = [
         (WIDTH, 4, (width,)),
         (LENGTH, 4, (height,)),
         (BITS, 3, (16,) * channels),
-        (COMPRESSION, 3, (1,)),
+        (COMPRESSION, 3, (8 if packed else 1,)),
         (PHOTOMETRIC, 3, (2 if channels > 1 else 1,)),
-        (STRIP_OFFSETS, 4, tuple(8 + plane * number for number in range(channels))),
+        (STRIP_OFFSETS, 4, tuple(8 + sum(sizes[:number]) for number in range(channels))),
         (SAMPLES, 3, (channels,)),
         (ROWS_PER_STRIP, 4, (height,)),
-        (STRIP_BYTES, 4, (plane,) * channels),
+        (STRIP_BYTES, 4, tuple(sizes)),
         (PLANAR, 3, (2,)),
         *([(EXTRA_SAMPLES, 3, (2,))] if channels == 4 else []),
     ]

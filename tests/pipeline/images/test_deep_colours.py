@@ -103,3 +103,11 @@ def test_planes_that_are_not_read_are_refused_and_not_misread():
     with pytest.raises(BadImage, match="in planes of their own, which is not read") as caught:
         decode_image(planar_tiff(numbers(65535, channels=4)), SIDE)
     assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("top", "shift"), [(4095, 8), (65535, 8)])
+def test_deflated_planes_are_read_and_stay_dark_if_they_are(top, shift):
+    colours = numbers(top)
+    found = decode_image(planar_tiff(colours, packed=True), SIDE)
+    np.testing.assert_array_equal(found.pixels, colours >> shift)
+    assert found.guess == ""
