@@ -35,6 +35,8 @@ setup(
     extras_require={
         # Buckets of Google Cloud and the Dataflow service.
         "gcp": ["apache-beam[gcp]>=2.77,<3"],
+        # Buckets of Amazon.
+        "aws": ["apache-beam[aws]>=2.77,<3"],
         # Photos of iPhones.
         "heic": ["pillow-heif>=1.1,<2"],
         # Reads the authors' basnet.pth, without running code in it.
@@ -71,6 +73,10 @@ setup(
             "gcp-storage-emulator>=2026.7,<2027",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
+            # Buckets on this machine, and what finds them.
+            "apache-beam[aws,gcp]>=2.77,<3",
+            "gcp-storage-emulator>=2026.7,<2027",
+            "moto[server]>=5.2,<6",
         ],
     },
 )
