@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 import boto3
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gcp_storage_emulator.server import create_server
@@ -186,6 +187,8 @@ class Amazon(Cloud):
         self.emulator = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self.emulator.start()
         self.port = self.emulator.get_host_and_port()[1]
+        # All of moto's servers in a process share what they hold.
+        requests.post(f"http://127.0.0.1:{self.port}/moto-api/reset", timeout=10)
 
     def prepare(self, _):
         self.flags = (f"--s3_endpoint_url={self.url}", "--s3_region_name=us-east-1")
