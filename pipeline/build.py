@@ -24,7 +24,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         images, kept = resumed.results, [resumed.rows]
         failures.append(resumed.failures)
 
-    annotated = images | "Annotate" >> Annotate(job)
+    hints = dict(hint.split("=", 1) for hint in job.hints)
+    annotated = images | "Annotate" >> Annotate(job).with_resource_hints(**hints)
     failures.append(annotated.failures)
     rows = (annotated.results, *kept) | "Rows" >> beam.Flatten()
     failed = failures | "Failures" >> beam.Flatten()

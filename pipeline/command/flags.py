@@ -137,8 +137,13 @@ def _add_network_flags(add) -> None:
         "--precision",
         choices=("float32", "bfloat16", "float16", "auto"),
         default=Job.precision,
-        help="what the network computes in; auto takes bfloat16 where the processor or GPU has "
-        "it in hardware, else float32 (default: %(default)s)",
+        help="what the network computes in; auto takes bfloat16 where this machine's processor "
+        "or GPU has it in hardware, else float32 (default: %(default)s)",
+    )
+    add(
+        "--require_gpu",
+        action="store_true",
+        help="end the job where a worker has no GPU, instead of computing on its processor",
     )
     add(
         "--threshold",

@@ -17,7 +17,7 @@ from pipeline.command.dead_workers import watch_workers
 from pipeline.command.interrupts import LastWords
 from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
-from pipeline.command.options import AnnotateOptions, UsageError, parse
+from pipeline.command.options import AnnotateOptions, StorageRefuses, UsageError, parse
 from pipeline.command.plan import describe
 from pipeline.command.remote_jobs import RemoteJob, is_over, remote_job, service_of
 from pipeline.command.runners import (
@@ -49,7 +49,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         job = validate(options)
     except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
-        return USAGE
+        return BROKEN if isinstance(error, StorageRefuses) else USAGE
     if options.plan:
         print(describe(job, options.overwrite))
         return DONE

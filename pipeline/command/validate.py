@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
 
+from model.inference.tensorflow_notices import without_notices
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
-from pipeline.command.options import AnnotateOptions, UsageError
+from pipeline.command.options import AnnotateOptions, UsageError, unusable
 from pipeline.command.output_folder import check_apart, check_output, check_writable
 from pipeline.command.runners import (
     DATAFLOW_WORKERS,
@@ -21,6 +23,7 @@ from pipeline.command.runners import (
     workers_elsewhere,
 )
 from pipeline.command.running import check_not_running
+from pipeline.command.workers import one_process_with_accelerator, take_hints
 from pipeline.job_settings import Job
 from pipeline.storage.files import absolute
 from pipeline.storage.model_file import content_of_model
@@ -43,6 +46,7 @@ ANNOTATION_FLAGS = (
     "tta",
     "precision",
     "threshold",
+    "require_gpu",
 )
 
 
@@ -58,7 +62,13 @@ def validate(options: AnnotateOptions) -> Job:
     _check_values(options)
     check_runner(options)
     workers = workers_elsewhere(options)
+    if decision := one_process_with_accelerator(options):
+        print(decision, file=sys.stderr)
     job = _job(options)
+    if workers is not None:
+        job = replace(job, hints=take_hints(options, job))
+    if job.precision == "auto":
+        job = replace(job, precision=_decided_precision(workers))
     if workers is not None and options.shared_disk:
         job = _from_anywhere(job)
     if job.masks is None:
@@ -140,6 +150,21 @@ def _at_home(path: str | None) -> str | None:
     return os.path.expanduser(path) if path is not None and path.startswith("~") else path
 
 
+def _decided_precision(workers: str | None) -> str:
+    """What ``auto`` stands for, which is decided once: a map depends on it, and a resume asks."""
+    if workers is not None:
+        raise UsageError(
+            f"--precision auto would be decided by this machine, and not by those of {workers}; "
+            "give bfloat16 if their GPUs (Ampere and later, such as L4) or processors (Sapphire "
+            "Rapids, Zen 4 and later) compute in it, else float32"
+        )
+    # Imported here because nothing else needs TensorFlow before the job starts.
+    with without_notices():
+        from model.precision import dtype_of
+
+        return dtype_of("auto")
+
+
 def _check_model(model: str) -> str:
     """The digest of the model's file, see ``content_of_model``."""
     with_weights = [name for name, preset in PRESETS.items() if preset.weights]
@@ -159,7 +184,7 @@ def _check_model(model: str) -> str:
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(f"--model {model!r} cannot be read: {error}") from error
+        raise unusable(f"--model {model!r} cannot be read", error) from error
 
 
 def _check_network(job: Job) -> None:
@@ -168,7 +193,8 @@ def _check_network(job: Job) -> None:
     from pipeline.stages.segment import network_of
 
     try:
-        network_of(job)().probe()
+        # Whether workers have a GPU is theirs to say.
+        network_of(replace(job, require_gpu=False))().probe()
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 
@@ -207,7 +233,7 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     try:
         listing = list_pattern(truth_glob(pattern) if is_truth else pattern, input_format)
     except Exception as error:
-        raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
+        raise unusable(f"{flag} {pattern!r} cannot be read", error) from error
     if not listing.files and listing.passed_over:
         names = ", ".join(sorted({suffix_of(path) for path in listing.passed_over}))
         raise UsageError(

@@ -58,6 +58,36 @@ def grouped(graph):
     }
 
 
+def hinted(graph):
+    """Steps for whose workers resource hints are given, with the hints, and all other steps."""
+    environments, steps = graph.components.environments, graph.components.transforms.values()
+    leaves = [step for step in steps if not step.subtransforms and step.environment_id]
+    hints = {
+        step.unique_name: dict(environments[step.environment_id].resource_hints) for step in leaves
+    }
+    return {name: found for name, found in hints.items() if found}, {
+        name for name, found in hints.items() if not found
+    }
+
+
+def between_workers(graph):
+    """Collections that go from workers with other hints than those that they go to."""
+    steps = graph.components.transforms.values()
+    makers = {
+        collection: step.environment_id
+        for step in steps
+        if not step.subtransforms and step.environment_id
+        for collection in step.outputs.values()
+    }
+    return {
+        collection: step.unique_name
+        for step in steps
+        if not step.subtransforms and step.environment_id
+        for collection in step.inputs.values()
+        if makers.get(collection, step.environment_id) != step.environment_id
+    }
+
+
 if __name__ == "__main__":
     found = measure(api.Pipeline.FromString(Path(sys.argv[1]).read_bytes()))
     Path(sys.argv[2]).write_text(json.dumps(found))

@@ -22,7 +22,7 @@ from tests.end_to_end.fake_dataflow import (
     graph_of,
     write_credentials,
 )
-from tests.end_to_end.submitted_graph import grouped, side_inputs
+from tests.end_to_end.submitted_graph import between_workers, grouped, hinted, side_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -120,10 +120,14 @@ def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud
         assert status == 0, err
         graph, measured = run_submitted(cloud, list(cloud.service.jobs)[-1])
         assert max(of["largest"] for of in measured.values()) > 50_000  # Photos were measured.
-        for collection, step in grouped(graph).items():
+        for collection, step in (grouped(graph) | between_workers(graph)).items():
             assert measured[collection]["largest"] < 10_000, step
         sides[count] = {step: measured[name] for name, step in side_inputs(graph).items()}
     assert sides[3].keys() == sides[12].keys()
+    with_hints, without = hinted(graph)
+    assert {name.partition("/")[0] for name in with_hints} == {"Annotate"}
+    assert not any(name.startswith("Annotate/") for name in without)
+    assert "beam:resources:min_ram_bytes:v1" in next(iter(with_hints.values()))
     for step, of in sides[3].items():
         assert sides[12][step]["elements"] == of["elements"], step
         # Numbers may get longer.

@@ -1,6 +1,5 @@
 """What each runner means: where its workers are, how many share a machine, what it cannot do."""
 
-
 import pytest
 
 from pipeline.command.options import parse

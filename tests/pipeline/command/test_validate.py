@@ -54,6 +54,7 @@ def test_every_flag_has_a_default():
         batch_size=8,
         tta="none",
         precision="float32",
+        require_gpu=False,
         threshold=None,
         model_content=content_of_model("basnet_mini"),
         read_timeout=60,
@@ -115,7 +116,7 @@ def test_every_flag_has_a_default():
             (["--masks", "masks", "--truth", "truth", flag], ["leave out " + flag.split("=")[0]])
             for flag in (
                 *("--input_format=images", "--image_size=32", "--batch_size=1", "--tta=flip"),
-                *("--precision=auto", "--threshold=0.5", "--threshold=0"),
+                *("--precision=auto", "--threshold=0.5", "--threshold=0", "--require_gpu"),
             )
         ),
         (
@@ -158,7 +159,7 @@ import apache_beam
 from pipeline.build import build
 from pipeline.command.options import parse
 from pipeline.command.validate import validate
-build(apache_beam.Pipeline(), validate(parse(["--precision=auto", "--input=in"])))
+build(apache_beam.Pipeline(), validate(parse(["--input=in"])))
 """
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){code}"],
