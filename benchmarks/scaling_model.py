@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# Rows that go into one file of the journal at most, as in `pipeline.stages.journal`.
-JOURNAL_ROWS = 64
+# A file of the journal takes so many rows, or those of so many seconds, as in
+# `pipeline.stages.journal`.
+JOURNAL_ROWS, JOURNAL_SECONDS = 64, 5.0
 # Names in one answer of a bucket that is listed.
 LISTED = 1000
 
@@ -124,7 +125,7 @@ class Storage:
     written_bytes: float
 
 
-def storage(costs: Costs, shape: Shape, records: int, retried: float) -> Storage:
+def storage(costs: Costs, shape: Shape, records: int, retried: float, rate: float) -> Storage:
     """Counts requests, files and bytes.
 
     Args:
@@ -132,13 +133,15 @@ def storage(costs: Costs, shape: Shape, records: int, retried: float) -> Storage
         shape: The job.
         records: Photos in a shard; unused for files.
         retried: Share of the requests that are made again.
+        rate: Images a second of one worker process.
     """
     if shape.shards:
         sources = math.ceil(shape.images / records)
     else:
         sources = shape.images * (2 if shape.truth else 1)
     listings = math.ceil(sources / LISTED)
-    journal = math.ceil(shape.images / JOURNAL_ROWS)
+    rows = min(JOURNAL_ROWS, max(1.0, rate * JOURNAL_SECONDS))
+    journal = math.ceil(shape.images / rows)
     row = costs.at("row bytes with truth" if shape.truth else "row bytes")
     photo, mask = (costs.at(name, shape.megapixels) for name in ("photo bytes", "mask bytes"))
     return Storage(

@@ -90,7 +90,9 @@ def projection(
     """
     each = workers.seconds(image_seconds(costs, shape))
     hours = shape.images * each / workers.number / 3600 + start_minutes / 60
-    asked = storage(costs, shape, records, retried)
+    # With a GPU one process a machine, else one on each virtual processor.
+    processes = workers.vcpus if workers.gpu_rate is None else 1
+    asked = storage(costs, shape, records, retried, rate=1 / (each * processes))
     requests = asked.writes * prices.thousand_writes + asked.reads * prices.thousand_reads
     paid_workers = hours * workers.number * prices.worker_hour
     return {

@@ -28,8 +28,11 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         failures.append(resumed.failures)
 
     cut = sources | "Cut" >> CutShards(job.read_timeout)
+    hints = dict(hint.split("=", 1) for hint in job.hints)
     # Names only: what is read stays with the worker that reads it.
-    annotated = cut.results | beam.Reshuffle() | "Annotate" >> Annotate(job)
+    annotated = (
+        cut.results | beam.Reshuffle() | "Annotate" >> Annotate(job).with_resource_hints(**hints)
+    )
     rows = (*rows, annotated.results) | "Rows" >> beam.Flatten()
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 

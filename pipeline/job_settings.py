@@ -22,14 +22,16 @@ class Job:
         image_size: Side of the square that the network takes, in pixels.
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
-        precision: What the network computes in: ``"float32"``, ``"bfloat16"``, ``"float16"``, or
-            ``"auto"``, which each worker decides.
+        precision: What the network computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+            What ``auto`` stands for is decided before there is a job.
         threshold: Makes binary masks; None for probabilities.
         read_timeout: Seconds that a read may take before it is a failure.
         max_megapixels: Images of more are refused.
         resume: Whether what an earlier run has finished is kept.
         verify: Whether it is read and compared first, even if its listing is what it was.
         processes: Worker processes that share the cores of a machine; 0 for one on each core.
+        require_gpu: Whether a worker without a GPU is broken.
+        hints: Beam's resource hints of the workers that see images, each as ``NAME=VALUE``.
     """
 
     output: str
@@ -49,6 +51,8 @@ class Job:
     resume: bool = False
     verify: bool = False
     processes: int = 1
+    require_gpu: bool = False
+    hints: tuple[str, ...] = ()
 
     @property
     def max_pixels(self) -> int:

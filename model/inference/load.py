@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import warnings
 import zipfile
@@ -21,6 +22,9 @@ _PRESET_OF = {
     98_780_872: "basnet_resnet18",
     108_896_456: "basnet_resnet34",
 }
+
+# How TensorFlow begins what it says of an error in a graph.
+_SAYS_NOTHING = re.compile(r"\s*$|Graph execution error|Detected at node|<stack traces|\s*File ")
 
 
 def load_model(name: str) -> keras.Model:
@@ -119,5 +123,5 @@ def one_line(error: BaseException) -> str:
     """
     while error.__context__ is not None:
         error = error.__context__
-    lines = str(error).splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 200, placeholder=" ...")
+    lines = [line for line in str(error).splitlines() if not _SAYS_NOTHING.match(line)]
+    return textwrap.shorten((lines or [type(error).__name__])[0], 200, placeholder=" ...")

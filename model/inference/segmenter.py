@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from model.inference.batch_norm_folding import fold_batch_norm
+from model.inference.device import computing_device
 from model.inference.load import one_line
 from model.inference.upsampling_fusion import fuse_upsampling
 from model.networks.basnet import STRIDE
@@ -38,6 +39,9 @@ class Segmenter:
             of its mirror image, which takes twice the time.
         precision: What the network computes in, one of ``model.precision.PRECISIONS``. Maps are
             always float32.
+
+    Attributes:
+        device: Where it computes, ``"cpu"`` or ``"gpu"``.
 
     Raises:
         ValueError: The network does not take such images, its first output is no such map, or the
@@ -75,6 +79,7 @@ class Segmenter:
             )
         self.image_size = image_size
         self.tta = tta
+        self.device = computing_device()
         self._lock = threading.Lock()
         try:
             network = keras.Model(model.inputs, output)

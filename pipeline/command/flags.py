@@ -99,6 +99,12 @@ def _add_output_flags(add) -> None:
         "the listing says that its size and time of change are the same",
     )
     add(
+        "--shared_disk",
+        action="store_true",
+        help="the runner's workers, on this machine or others, see local paths as this command "
+        "does; without it such paths are refused where workers may be elsewhere",
+    )
+    add(
         "--plan",
         action="store_true",
         help="check everything, say what the job would do, and stop",
@@ -138,8 +144,13 @@ def _add_network_flags(add) -> None:
         "--precision",
         choices=("float32", "bfloat16", "float16", "auto"),
         default=Job.precision,
-        help="what the network computes in; auto takes bfloat16 where the processor or GPU has "
-        "it in hardware, else float32 (default: %(default)s)",
+        help="what the network computes in; auto takes bfloat16 where this machine's processor "
+        "or GPU has it in hardware, else float32 (default: %(default)s)",
+    )
+    add(
+        "--require_gpu",
+        action="store_true",
+        help="end the job where a worker has no GPU, instead of computing on its processor",
     )
     add(
         "--threshold",

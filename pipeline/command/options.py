@@ -9,10 +9,26 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.command.flags import add_flags
+from pipeline.storage.errors import in_words, is_of_the_service
 
 
 class UsageError(ValueError):
     """The command cannot be run as it was given."""
+
+
+class StorageRefuses(UsageError):
+    """Storage refuses or fails; what was given may be right."""
+
+
+def unusable(what: str, error: Exception) -> UsageError:
+    """What to raise when storage that the flags name cannot be used.
+
+    Args:
+        what: What cannot be done with what, in words.
+        error: Why.
+    """
+    kind = StorageRefuses if is_of_the_service(error) else UsageError
+    return kind(f"{what}: {in_words(error)}")
 
 
 class AnnotateOptions(PipelineOptions):

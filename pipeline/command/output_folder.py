@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.command.options import UsageError
+from pipeline.command.options import UsageError, unusable
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, MASKS, OUTPUTS, RESULTS, TEMPORARY
 from pipeline.storage.files import absolute, delete, literal, write_file
@@ -30,7 +30,7 @@ def check_output(job: Job, overwrite: bool) -> None:
         journal = read_head(output) if taken and job.resume else None
         foreign = _foreign(output) if taken and overwrite else None
     except Exception as error:
-        raise UsageError(f"--output {output!r} cannot be used: {error}") from error
+        raise unusable(f"--output {output!r} cannot be used", error) from error
     if taken and job.resume and journal is None:
         raise UsageError(
             f"--output {output!r} holds no journal of an earlier run that could be resumed; name "
@@ -83,10 +83,10 @@ def check_writable(output: str) -> None:
     is_local = FileSystems.get_scheme(output) is None
     new = [path for path in (folder, *folder.parents) if is_local and not path.exists()]
     try:
-        write_file(output, probe, b"not empty, as S3 would get no file")
+        write_file(output, probe, b"")
         delete([FileSystems.join(output, probe)])
     except Exception as error:
-        raise UsageError(f"--output {output!r} cannot be written to: {error}") from error
+        raise unusable(f"--output {output!r} cannot be written to", error) from error
     finally:
         for path in new:
             with contextlib.suppress(OSError):
@@ -97,13 +97,15 @@ def _is_taken(output: str) -> bool:
     """Whether the folder holds more than the temporary files of a run that was killed early."""
     everything = FileSystems.join(literal(output), "**")
     temporary = absolute(FileSystems.join(output, TEMPORARY)) + "/"
-    # The first file tells, unless it is a temporary one. Only then is everything listed.
-    for limits in ([1], None):
-        found = FileSystems.match([everything], limits=limits)[0].metadata_list
-        taken = any(not absolute(file.path).startswith(temporary) for file in found)
-        if taken or not found:
-            break
-    return taken
+    # The first file tells, unless it is a temporary one. Then one more than those tells.
+    limit = 1
+    while True:
+        found = FileSystems.match([everything], [limit])[0].metadata_list
+        if any(not absolute(file.path).startswith(temporary) for file in found):
+            return True
+        if len(found) < limit:
+            return False
+        limit *= 100
 
 
 def _foreign(output: str) -> str | None:

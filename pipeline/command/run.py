@@ -8,19 +8,28 @@ import traceback
 from collections.abc import Sequence
 
 import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
-from apache_beam.runners.runner import PipelineState
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.command.dead_workers import watch_workers
 from pipeline.command.interrupts import LastWords
 from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
-from pipeline.command.options import AnnotateOptions, UsageError, parse
+from pipeline.command.options import AnnotateOptions, StorageRefuses, UsageError, parse
 from pipeline.command.plan import describe
+from pipeline.command.remote_jobs import RemoteJob, is_over, remote_job, service_of
+from pipeline.command.runners import (
+    does_not_wait,
+    is_dry_run,
+    only_built,
+    runner_name,
+)
+from pipeline.command.running import begin, end, submitted
 from pipeline.command.validate import validate
 from pipeline.job_settings import Job
-from pipeline.output_layout import OUTPUTS, RESULTS, TEMPORARY
+from pipeline.output_layout import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
 from pipeline.storage.files import clear, lost_output
 from pipeline.storage.journal_files import changes, start
 
@@ -40,20 +49,25 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         job = validate(options)
     except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
-        return USAGE
+        return BROKEN if isinstance(error, StorageRefuses) else USAGE
     if options.plan:
         print(describe(job, options.overwrite))
         return DONE
-    if last_words is not None:
-        last_words.text = _how_to_go_on(options)
+    words = last_words or LastWords("")
+    words.text = _how_to_go_on(options)
     started = time.monotonic()
     try:
-        kept = run(job, options)
+        kept = run(job, options, words)
+    except UsageError as error:
+        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        return USAGE
     except Exception as error:
-        if not isinstance(error, JobEnded) and lost_output(error) is None:
+        if not isinstance(error, JobEnded | OutOfTouch) and lost_output(error) is None:
             traceback.print_exc()
-        print(f"run_pipeline.py: {_reason(error)}; {_how_to_go_on(options)}", file=sys.stderr)
+        print(f"run_pipeline.py: {_reason(error)}; {words.text}", file=sys.stderr)
         return BROKEN
+    if kept is None:
+        return DONE
     summary = read_summary(job)
     report(job, summary, time.monotonic() - started, kept)
     too_many = summary["failed"] > options.max_failure_rate * summary["images"]
@@ -62,49 +76,117 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
 
 
 class JobEnded(Exception):
-    """The runner ended the job before it was done."""
+    """The job ended before it was done."""
 
 
-def run(job: Job, options: AnnotateOptions) -> int:
-    """Runs a job to its end.
+class OutOfTouch(Exception):
+    """Nothing is known any more of a job that does not need this command."""
+
+
+def run(job: Job, options: AnnotateOptions, words: LastWords) -> int | None:
+    """Runs a job to its end, or as far as the command goes with it.
 
     Args:
         job: What to do.
         options: The flags, Beam's among them.
+        words: Where to say what becomes of the work if the command ends early.
 
     Returns:
-        The number of images that an earlier run has finished.
+        The number of images that an earlier run has finished; None if there is no summary yet, as
+        nobody waits for the job, or it is not run now.
 
     Raises:
+        UsageError: Beam refuses the flags; nothing was done.
         JobEnded: The runner cancelled the job, say.
+        OutOfTouch: The job may go on.
         Exception: What broke the job.
     """
     # Imported here because the stages take longer to import than a flag to refuse.
     from pipeline.build import build
     from pipeline.stages.resume import KEPT
 
+    pipeline = _pipeline(options)
+    if is_dry_run(options):
+        build(pipeline, job)
+        pipeline.run()
+        print("the job was built; as --dry_run asks, it was not submitted, and nothing was written")
+        return None
     watch_workers(
         lambda reason: f"run_pipeline.py: the job broke: {reason}; {_how_to_go_on(options)}"
     )
-    standard = options.view_as(StandardOptions)
-    if standard.runner in (None, "DirectRunner"):
-        # DirectRunner would first try to download the binary of another runner.
-        standard.runner = "FnApiRunner"
-    options.view_as(SetupOptions).save_main_session = False
-
     clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
     for change in changes(job):
         print(f"{change}: what was finished is done again", file=sys.stderr)
     start(job)
-    pipeline = beam.Pipeline(options=options)
-    build(pipeline, job)
-    result = pipeline.run()
-    state = result.wait_until_finish()
+    begin(job.output)
+    remote = None
+    try:
+        build(pipeline, job)
+        built, service = only_built(options), service_of(options)  # Beam changes the flags.
+        result = pipeline.run()
+        if built is not None:
+            result.wait_until_finish()
+            print(f"the job is in {built} and was not run; when it is, it writes to {job.output}")
+            return None
+        remote = service and remote_job(service, result, options)
+        if remote and not _wants_to_wait(remote, job, options, words):
+            return None
+        _wait(result, remote, options)
+    finally:
+        if remote is None or is_over(remote, options):
+            end(job.output)
     clear(job.output, [TEMPORARY])
-    if state != PipelineState.DONE:
-        raise JobEnded(f"the job ended as {state}")
     found = result.metrics().query(MetricsFilter().with_name(KEPT))["counters"]
     return sum(counter.result for counter in found)
+
+
+def _pipeline(options: AnnotateOptions) -> beam.Pipeline:
+    """An empty pipeline, whose flags Beam has checked."""
+    if runner_name(options) == "directrunner":
+        # DirectRunner would first try to download the binary of another runner.
+        options.view_as(StandardOptions).runner = "FnApiRunner"
+    options.view_as(SetupOptions).save_main_session = False
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError) as error:
+        raise UsageError(" ".join(str(error).split())) from error
+
+
+def _wants_to_wait(remote: RemoteJob, job: Job, options: AnnotateOptions, words: LastWords) -> bool:
+    """Says that a job is submitted, and whether to wait for it."""
+    submitted(job.output, remote)
+    words.text = (
+        f"job {remote.id} goes on without this command: {remote.address}; it is done when "
+        f"{FileSystems.join(job.output, SUMMARY)} is there; {remote.how_to_cancel}; if it ends "
+        f"before, {_how_to_go_on(options)}"
+    )
+    if does_not_wait(options):
+        print(words.text)
+        return False
+    print(f"job {remote.id} was submitted: {remote.address}", file=sys.stderr)
+    return True
+
+
+def _wait(result: PipelineResult, remote: RemoteJob | None, options: AnnotateOptions) -> None:
+    """Waits until a job is done.
+
+    Raises:
+        JobEnded: It ended otherwise.
+        OutOfTouch: It may go on.
+        Exception: What broke a job of this process.
+    """
+    try:
+        state = result.wait_until_finish()
+    except Exception as error:
+        if remote is None:
+            raise
+        if not is_over(remote, options):
+            raise OutOfTouch(f"lost touch with the job: {_last_line(error)}") from error
+        state = result.state
+        if state == PipelineState.FAILED:
+            raise JobEnded(_reason(error)) from error
+    if state != PipelineState.DONE:
+        raise JobEnded(f"the job ended as {state}")
 
 
 def _how_to_go_on(options: AnnotateOptions) -> str:
@@ -116,8 +198,14 @@ def _how_to_go_on(options: AnnotateOptions) -> str:
 
 def _reason(error: Exception) -> str:
     """One line that says why a job ended."""
-    if isinstance(error, JobEnded):
+    if isinstance(error, JobEnded | OutOfTouch):
         return str(error)
-    lines = str(lost_output(error) or error).strip().splitlines() or [type(error).__name__]
+    return f"the job broke: {_last_line(lost_output(error) or error)}"
+
+
+def _last_line(error: Exception) -> str:
+    """The line of an error that says most."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
     # A worker in another process sends its traceback as text; the last line is the error.
-    return f"the job broke: {lines[-1 if lines[0].startswith('Traceback') else 0]}"
+    is_sent = "Traceback" in "".join(lines[:2]) or lines[0].startswith("Dataflow pipeline failed")
+    return lines[-1 if is_sent else 0]

@@ -5,17 +5,27 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
+from model.inference.tensorflow_notices import without_notices
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
-from pipeline.command.options import AnnotateOptions, UsageError
+from pipeline.command.options import AnnotateOptions, UsageError, unusable
 from pipeline.command.output_folder import check_apart, check_output, check_writable
+from pipeline.command.runners import (
+    DATAFLOW_WORKERS,
+    check_runner,
+    processes,
+    workers_elsewhere,
+)
+from pipeline.command.running import check_not_running
+from pipeline.command.workers import one_process_with_accelerator, take_hints
 from pipeline.job_settings import Job
+from pipeline.storage.files import absolute
 from pipeline.storage.manifest import check_manifest, manifest_of
 from pipeline.storage.model_file import content_of_model
 from pipeline.storage.pair_names import (
@@ -39,6 +49,7 @@ ANNOTATION_FLAGS = (
     "tta",
     "precision",
     "threshold",
+    "require_gpu",
 )
 
 
@@ -52,13 +63,25 @@ def validate(options: AnnotateOptions) -> Job:
     FileSystems.set_options(options)
     _check_combination(options)
     _check_values(options)
+    check_runner(options)
+    workers = workers_elsewhere(options)
+    if decision := one_process_with_accelerator(options):
+        print(decision, file=sys.stderr)
     job = _job(options)
+    if workers is not None:
+        job = replace(job, hints=take_hints(options, job))
+    if job.precision == "auto":
+        job = replace(job, precision=_decided_precision(workers))
+    if workers is not None and options.shared_disk:
+        job = _from_anywhere(job)
     if job.masks is None:
         job = replace(job, model_content=_check_model(job.model))
     _check_inputs(job, options.overwrite)
     check_output(job, options.overwrite)
-    if _runner(options) == "dataflowrunner":
-        _check_remote(job)
+    if options.resume or options.overwrite:
+        check_not_running(job.output, options)
+    if workers is not None:
+        _check_remote(job, workers, options.shared_disk)
     if job.masks is None and job.model not in PRESETS:
         _check_network(job)
     check_writable(job.output)
@@ -107,32 +130,53 @@ def _job(options: AnnotateOptions) -> Job:
         max_megapixels=options.max_megapixels,
         resume=options.resume,
         verify=options.verify,
-        processes=_processes(options),
+        processes=processes(options),
         **(named | {"model": _at_home(options.model)}),
     )
 
 
+def _from_anywhere(job: Job) -> Job:
+    """A job whose local paths do not depend on the folder that a process is in."""
+
+    def full(path: str | None) -> str | None:
+        return path if path is None or path in PRESETS else absolute(path)
+
+    return replace(
+        job,
+        output=absolute(job.output),
+        inputs=tuple(map(_absolute_input, job.inputs)),
+        truth=full(job.truth),
+        masks=full(job.masks),
+        model=full(job.model),
+    )
+
+
+def _absolute_input(pattern: str) -> str:
+    manifest = manifest_of(pattern)
+    return absolute(pattern) if manifest is None else f"@{absolute(manifest)}"
+
+
 def _at_home(path: str | None) -> str | None:
     """A path with the user's home for ``~``: shells do not expand it behind a ``=``."""
-    return os.path.expanduser(path) if path is not None and path.startswith("~") else path
+    if path is None:
+        return None
+    at = "@" if manifest_of(path) else ""
+    return at + os.path.expanduser(path[len(at) :])
 
 
-def _processes(options: AnnotateOptions) -> int:
-    """Worker processes that share a machine's cores, as in ``Job``."""
-    direct = options.view_as(DirectOptions)
-    if _runner(options) == "dataflowrunner":
-        # Unless told otherwise, Dataflow runs one process on each core.
-        experiments = options.view_as(DebugOptions).experiments or []
-        return 1 if "no_use_multiple_sdk_containers" in experiments else 0
-    if direct.direct_running_mode != "multi_processing":
-        return 1
-    return direct.direct_num_workers  # 0 is one on each core here, too.
+def _decided_precision(workers: str | None) -> str:
+    """What ``auto`` stands for, which is decided once: a map depends on it, and a resume asks."""
+    if workers is not None:
+        raise UsageError(
+            f"--precision auto would be decided by this machine, and not by those of {workers}; "
+            "give bfloat16 if their GPUs (Ampere and later, such as L4) or processors (Sapphire "
+            "Rapids, Zen 4 and later) compute in it, else float32"
+        )
+    # Imported here because nothing else needs TensorFlow before the job starts.
+    with without_notices():
+        from model.precision import dtype_of
 
-
-def _runner(options: AnnotateOptions) -> str:
-    """The runner's name in one form: Beam accepts ``dataflow`` and ``DataflowRunner``."""
-    name = (options.view_as(StandardOptions).runner or "").lower()
-    return name if name.endswith("runner") else f"{name}runner"
+        return dtype_of("auto")
 
 
 def _check_model(model: str) -> str:
@@ -154,7 +198,7 @@ def _check_model(model: str) -> str:
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(f"--model {model!r} cannot be read: {error}") from error
+        raise unusable(f"--model {model!r} cannot be read", error) from error
 
 
 def _check_network(job: Job) -> None:
@@ -163,7 +207,8 @@ def _check_network(job: Job) -> None:
     from pipeline.stages.segment import network_of
 
     try:
-        network_of(job)().probe()
+        # Whether workers have a GPU is theirs to say.
+        network_of(replace(job, require_gpu=False))().probe()
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {job.model!r} cannot be used: {error}") from error
 
@@ -210,7 +255,7 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
         if not listing.files:
             listing = list_pattern(glob, input_format)
     except Exception as error:
-        raise UsageError(f"{flag} {pattern!r} cannot be read: {error}") from error
+        raise unusable(f"{flag} {pattern!r} cannot be read", error) from error
     if not listing.files and listing.passed_over:
         names = ", ".join(sorted({suffix_of(path) for path in listing.passed_over}))
         raise UsageError(
@@ -228,11 +273,16 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     return [file.path for file in listing.files]
 
 
-def _check_remote(job: Job) -> None:
+def _check_remote(job: Job, workers: str, shared_disk: bool) -> None:
     """Checks that workers on other machines can see every path."""
+    hint = "name a bucket, such as gs://bucket/folder"
+    if workers != DATAFLOW_WORKERS:
+        if shared_disk:
+            return
+        hint += ", or add --shared_disk if every worker sees this path"
     values: dict[str, Sequence[str | None]] = {
         "--output": [job.output],
-        "--input": job.inputs,
+        "--input": [manifest_of(pattern) or pattern for pattern in job.inputs],
         "--masks": [job.masks],
         "--truth": [job.truth],
         "--model": [job.model],
@@ -241,6 +291,5 @@ def _check_remote(job: Job) -> None:
         for path in filter(None, paths):
             if FileSystems.get_scheme(path) is None and path not in PRESETS:
                 raise UsageError(
-                    f"{flag} {path!r} is on this machine, where Dataflow's workers cannot see it; "
-                    "name a bucket, such as gs://bucket/folder"
+                    f"{flag} {path!r} is on this machine, where {workers} may not see it; {hint}"
                 )

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PIL import Image, ImageChops
+from PIL.ExifTags import Base as Tag
+
+from pipeline.failures import BadImage
 
 # How Pillow unpacks the upper bytes (N is native), and the way that finds the lower ones.
 _SWAPPED = {"B": "L", "L": "B", "N": "B"}
 # Gray with alpha has no such way: its four bytes are read as four channels.
 _GRAY, _BYTES = "LA;16B", "RGBA"
-_COLOURS = ("RGB", "RGBA", "RGBX")
+_PLANES = ("R", "G", "B")
+_COLOURS = ("RGB", "RGBA", "RGBX", *_PLANES)
 # Two copies of a larger image take too much memory. It stays as dark as its numbers say.
 MAX_PIXELS = 64_000_000
 BAND = 1 << 22
@@ -23,10 +27,40 @@ BAND = 1 << 22
 GUESS = "depth"
 
 
+def mend_planes(image: Image.Image) -> None:
+    """Lets Pillow read planes of 16 bits, each for itself, as what they are instead of 8 bits.
+
+    Args:
+        image: A TIFF, not yet decoded. Its tiles are changed.
+
+    Raises:
+        BadImage: Pillow has no way to read such a plane.
+    """
+    tags = image.tag_v2
+    if tags.get(Tag.PlanarConfiguration) != 2 or set(tags.get(Tag.BitsPerSample, ())) != {16}:
+        return
+    bits = f";16{'L' if tags.prefix == b'II' else 'B'}"
+    tiles = []
+    for tile in image.tile:
+        if tile.codec_name == "raw":
+            plane, *rest = tile.args
+            if plane not in _PLANES and plane != "I":
+                raise BadImage(
+                    "unsupported",
+                    "a TIFF of 16 bits with alpha or inks in planes of their own, which is not "
+                    "read; convert it to 8-bit RGB first",
+                )
+            tile = tile._replace(args=(image.mode if plane == "I" else plane + bits, *rest))
+        tiles.append(tile)
+    image.tile = tiles
+
+
 def swapped(image: Image.Image) -> list | None:
     """The tiles of an image, not yet decoded, by which its lower bytes are; None if it has none."""
     tiles = []
     for tile in image.tile:
+        if tile.codec_name == "libtiff" and image.tag_v2.get(Tag.PlanarConfiguration) == 2:
+            return None  # Pillow has one way only to unpack planes.
         several = isinstance(tile.args, tuple)
         rawmode = tile.args[0] if several else tile.args
         colours, _, bits = str(rawmode).partition(";16")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
-from pipeline.images.deep_colours import deepen, swapped
+from pipeline.images.deep_colours import deepen, mend_planes, swapped
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
-from pipeline.images.refusals import bad_image, damaged, kind_of, unidentified
-from pipeline.images.written_pixels import CODINGS, all_pixels_are_written
+from pipeline.images.refusals import bad_image, damaged, kind_of, missing_coding, unidentified
+from pipeline.images.written_pixels import all_pixels_are_written
 
 MAX_PIXELS = 200_000_000
 # Peak memory of decoding in bytes, the file itself apart. It grows with a larger limit of pixels.
@@ -63,6 +64,8 @@ TURNS = {
 
 # Pillow warns of broken metadata in ever new words, and Python would keep every one of them.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# It logs errors, too, before it raises them.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager
@@ -90,13 +93,17 @@ def opened(
     image, size, scaled = _open(data, least_side, max_pixels)
     kind, lower = image.format, swapped(image)
     with room_for(image.width * image.height):
-        with bad_image(kind), libtiff_errors() as errors:
-            image.load()
-            if lower is not None:
-                deepen(image, lower, lambda tiles: _with_tiles(data, tiles, max_pixels))
+        with libtiff_errors() as errors:
+            try:
+                with bad_image(kind):
+                    image.load()
+                    if lower is not None:
+                        deepen(image, lower, lambda tiles: _with_tiles(data, tiles, max_pixels))
+            except BadImage as error:
+                raise missing_coding(errors) or error from None
         if errors:
             raise damaged(kind, errors[0])
-        if image.info.get("compression") in CODINGS and not all_pixels_are_written(data):
+        if kind == "TIFF" and not all_pixels_are_written(image, data):
             raise damaged(kind, "they end early")
         if not scaled:
             size = image.size  # TIFF is upright only now.
@@ -126,6 +133,7 @@ def _open(
     if image.format == "TIFF":
         # Keeps Pillow from making Python numbers of all that the EXIF directories hold.
         image.is_animated = True
+        mend_planes(image)
     size = image.size
     with bad_image(image.format):
         scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None

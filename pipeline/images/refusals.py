@@ -131,6 +131,20 @@ def damaged(kind: str, detail: str) -> BadImage:
     return BadImage("broken", f"the pixels of the {kind} are damaged: {detail}")
 
 
+def missing_coding(messages: list[str]) -> BadImage | None:
+    """What is said of a TIFF whose coding this libtiff was built without; None for other errors.
+
+    Args:
+        messages: What libtiff said.
+    """
+    for message in messages:
+        if message.endswith("is not configured"):
+            return BadImage(
+                "unsupported", f"a TIFF that is not read ({message}); save it without compression"
+            )
+    return None
+
+
 def _reason_of_plugin(name: str, data: bytes) -> Exception:
     """What the plugin of a format raises for a file, which ``Image.open`` keeps to itself."""
     factory, _ = Image.OPEN[name]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from pipeline.failures import BadImage
 from pipeline.images.deep_colours import GUESS
@@ -66,7 +67,7 @@ def is_wide(image: Image.Image) -> bool:
 def _wide(image: Image.Image) -> Tones:
     low, high = range_of(image)
     clear = image.info.get("transparency")
-    white, guess = _white(image.mode, high)
+    white, guess = (4095, "") if _says_12_bits(image) else _white(image.mode, high)
     if low < 0 and high > 0:
         guess = guess or "negative numbers are black"
 
@@ -83,6 +84,11 @@ def _wide(image: Image.Image) -> Tones:
         return Image.fromarray(gray).convert("RGB")
 
     return Tones(to_rgb, guess)
+
+
+def _says_12_bits(image: Image.Image) -> bool:
+    """Whether a TIFF says that its numbers have 12 bits, which Pillow reads as 16."""
+    return getattr(image, "tag_v2", {}).get(Tag.BitsPerSample) == (12,)
 
 
 def range_of(image: Image.Image) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import apache_beam as beam
 from pipeline.records import MetricsRow
 from pipeline.stages.outcomes import in_window
 from pipeline.storage.journal_files import append
+from pipeline.tally import hand_over, tallied
 
 # A file is written after so many rows, or with the first row that comes so many seconds later.
 ROWS = 64
@@ -51,5 +52,7 @@ class _Write(beam.DoFn):
 
     def _flush(self) -> list[MetricsRow]:
         rows, self.rows, self.since = self.rows, [], time.monotonic()
-        append(self.output, rows)
+        with tallied() as tally:
+            append(self.output, rows)
+        hand_over(tally)
         return rows

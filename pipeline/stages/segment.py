@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -15,12 +17,13 @@ from apache_beam.utils.shared import Shared
 
 from model.inference.tensorflow_notices import without_notices
 from model.presets import PRESETS
-from pipeline.failures import Attempt, BadImage, attempt
+from pipeline.failures import Attempt, BadImage, BrokenWorker, Failure, attempt
 from pipeline.images.photo import is_flat
 from pipeline.job_settings import Job
 from pipeline.records import DecodedImage, Prediction
 from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
-from pipeline.storage.model_file import local_copy
+from pipeline.stages.threads import thread_count, usable_cores
+from pipeline.storage.model_file import content_of_model, local_copy
 
 if TYPE_CHECKING:
     from model.inference.segmenter import Segmenter
@@ -29,8 +32,13 @@ if TYPE_CHECKING:
 class Network(Protocol):
     """What is asked of a ``Segmenter``."""
 
+    device: str
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Maps uint8 (N, S, S, 3) to float32 (N, S, S) in [0, 1]."""
+
+    def probe(self) -> None:
+        """Raises if the network does not segment an image that is known to be good."""
 
 
 def network_of(job: Job) -> Callable[[], Segmenter]:
@@ -43,6 +51,8 @@ def network_of(job: Job) -> Callable[[], Segmenter]:
         job.batch_size,
         job.tta,
         job.precision,
+        job.processes,
+        job.require_gpu,
     )
 
 
@@ -54,6 +64,8 @@ def load_network(
     batch_size: int,
     tta: str = "none",
     precision: str = "float32",
+    processes: int = 1,
+    require_gpu: bool = False,
 ) -> Segmenter:
     """Loads the network from any filesystem. The last one stays loaded.
 
@@ -64,18 +76,36 @@ def load_network(
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"``.
+        processes: As in ``Job``: TensorFlow gets this process's share of the cores.
+        require_gpu: Whether to refuse to compute without a GPU.
 
     Raises:
         ValueError: The model cannot be used; the message says why, in a line.
         OSError: The file cannot be read.
     """
-    path = model if model in PRESETS else local_copy(model, content)
+    path = _model_here(model, content)
     with without_notices():
         # Imported here so that building a graph loads no TensorFlow.
+        from model.inference.device import computing_device, ready_tensorflow
         from model.inference.load import load_model
         from model.inference.segmenter import Segmenter
 
+        ready_tensorflow(thread_count(processes, usable_cores()))
+        if require_gpu and computing_device() != "gpu":
+            raise ValueError("--require_gpu: TensorFlow finds no GPU that it can use")
         return Segmenter(load_model(path), image_size, batch_size, tta, precision)
+
+
+def _model_here(model: str, content: str) -> str:
+    """A preset's name, or the path of a model file on this machine."""
+    if model not in PRESETS:
+        return local_copy(model, content)
+    if content and content_of_model(model) != content:
+        raise ValueError(
+            f"the weights of {model!r} are others here than where the job began; workers need the "
+            "same version of this package"
+        )
+    return model
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
@@ -83,6 +113,9 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Pr
 
     A photo of one colour has no object. It gets an empty map without asking the network, which may
     see things there.
+
+    Raises:
+        BrokenWorker: Images fail, and so does one that is known to be good.
     """
     asked = []
     for image in images:
@@ -91,8 +124,27 @@ def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Pr
             yield Attempt(Prediction(image.item, empty, image.size))
         else:
             asked.append(image)
-    if asked:
-        yield from _ask(asked, network)
+    if not asked:
+        return
+    answers = list(_ask(asked, network))
+    failure = next((one.failure for one in answers if one.failure is not None), None)
+    if failure is not None:
+        _check_worker(network, failure)
+    yield from answers
+
+
+def _check_worker(network: Network, failure: Failure) -> None:
+    try:
+        network.probe()
+    except Exception as error:
+        raise _broken(
+            f"the network fails on {failure.key!r}, and on a test image", error
+        ) from error
+
+
+def _broken(what: str, error: Exception) -> BrokenWorker:
+    why = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return BrokenWorker(f"worker {socket.gethostname()} is broken: {what}: {why}")
 
 
 def _ask(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
@@ -152,12 +204,16 @@ class _Segment(beam.DoFn):
         self.batch_size = batch_size
         self.shared = Shared()
         self.segmented = Metrics.counter("images", "segmented")
+        self.pixels = Metrics.counter("images", "pixels")
+        self.load_microseconds = Metrics.distribution("images", "load_microseconds")
         self.microseconds = Metrics.distribution("images", "inference_microseconds")
         self.sizes = Metrics.distribution("images", "batch_size")
 
     def setup(self):
         # Beam sets up many DoFns in a process. They share one network.
-        self.network = self.shared.acquire(self.load)
+        self.loaded = self.shared.acquire(functools.partial(_Loaded, self.load))
+        self.network = self.loaded.network
+        self.on_device = Metrics.counter("images", f"segmented_on_{self.network.device}")
 
     def start_bundle(self):
         self.waiting: list[DecodedImage] = []
@@ -174,10 +230,37 @@ class _Segment(beam.DoFn):
     def _flush(self) -> Iterator:
         batch, self.waiting = self.waiting, []
         start = time.perf_counter()
-        attempts = list(segment(batch, self.network))
+        try:
+            attempts = list(segment(batch, self.network))
+        except BrokenWorker:
+            # When the bundle is tried again here, the network is loaded anew.
+            load_network.cache_clear()
+            raise
+        if seconds := self.loaded.seconds_once():
+            self.load_microseconds.update(int(1e6 * seconds))
         self.microseconds.update(int(1e6 * (time.perf_counter() - start)))
         self.sizes.update(len(batch))
         for one in attempts:
             if one.failure is None:
                 self.segmented.inc()
+                self.on_device.inc()
+                self.pixels.inc(one.result.size[0] * one.result.size[1])
             yield emit(one)
+
+
+class _Loaded:
+    """A network, and how long it took to load."""
+
+    def __init__(self, load: Callable[[], Network]):
+        begun = time.perf_counter()
+        try:
+            self.network = load()
+        except Exception as error:
+            raise _broken("it has no network", error) from error
+        self._seconds = [time.perf_counter() - begun]
+
+    def seconds_once(self) -> float | None:
+        """How long it took, to the first that asks: in a process, many share one network."""
+        with contextlib.suppress(IndexError):
+            return self._seconds.pop()
+        return None

@@ -41,11 +41,13 @@ TRANSIENT = frozenset(
 )
 
 _CREDENTIALS = "the credentials are not accepted"
+_NO_CREDENTIALS = "there are no credentials"
 _NO_BUCKET = "there is no such bucket"
 _DENIED = "permission is denied"
 _FULL = "no space is left"
 _QUOTA = "the quota is used up"
 _GONE = "the mount is gone"
+_REFUSALS = (_CREDENTIALS, _NO_CREDENTIALS, _DENIED)
 # No other file would fare better: the job ends. What is said of it.
 ENDS_JOB = {
     401: _CREDENTIALS,
@@ -62,7 +64,7 @@ ENDS_JOB = {
     "AccessControlException": _DENIED,
     "DefaultCredentialsError": _CREDENTIALS,
     "RefreshError": _CREDENTIALS,
-    "NoCredentialsError": "there are no credentials",
+    "NoCredentialsError": _NO_CREDENTIALS,
     "PartialCredentialsError": _CREDENTIALS,
     "CredentialRetrievalError": _CREDENTIALS,
     "TokenRetrievalError": _CREDENTIALS,
@@ -140,6 +142,11 @@ def in_words(error: BaseException) -> str:
     """One line for people about an error of storage, which may hold errors as long as a page."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return why_job_ends(error, writes=False) or lines[0]
+
+
+def is_of_the_service(error: BaseException) -> bool:
+    """Whether storage refuses or fails, so that a name was not mistyped."""
+    return is_transient(error) or why_job_ends(error, writes=False) in _REFUSALS
 
 
 def retries_since_last_asked() -> int:

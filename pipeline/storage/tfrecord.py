@@ -11,6 +11,7 @@ import google_crc32c
 
 from model.inference.tensorflow_notices import without_notices
 from pipeline.failures import BadImage
+from pipeline.tally import add
 
 # A longer record is skipped: a hostile one takes 16 times its bytes in memory once it is parsed.
 MAX_RECORD_BYTES = 64 << 20
@@ -82,6 +83,7 @@ def read_records(file: BinaryIO) -> Iterator[RawRecord]:
         crc = _read(file, 4)
         if len(crc) < 4:
             raise BadImage("truncated_shard", "the shard ends within a record")
+        add("bytes_read", length + 16)
         if too_long:
             text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
             yield RawRecord(length + 16, fault=BadImage("too_large", text))

@@ -2,7 +2,17 @@
 
 import pytest
 
-from benchmarks.scaling_model import Costs, Shape, costs_of, image_seconds, job_seconds, storage
+from benchmarks.scaling_model import (
+    JOURNAL_ROWS,
+    JOURNAL_SECONDS,
+    Costs,
+    Shape,
+    costs_of,
+    image_seconds,
+    job_seconds,
+    storage,
+)
+from pipeline.stages.journal import ROWS, SECONDS
 
 COSTS = Costs(
     {
@@ -59,7 +69,7 @@ def test_a_job_starts_once_for_each_process():
 
 
 def test_requests_files_and_bytes_of_files():
-    asked = storage(COSTS, Shape(128_000, truth=True), records=1000, retried=0)
+    asked = storage(COSTS, Shape(128_000, truth=True), records=1000, retried=0, rate=99)
     assert asked.writes == 128_000 + 2_000 + 256
     assert asked.reads == 256_000 + 2_000
     assert asked.files == 130_000
@@ -68,6 +78,15 @@ def test_requests_files_and_bytes_of_files():
 
 
 def test_shards_are_listed_and_read_one_by_one():
-    asked = storage(COSTS, Shape(128_000, shards=True), records=1000, retried=0.5)
+    asked = storage(COSTS, Shape(128_000, shards=True), records=1000, retried=0.5, rate=99)
     assert asked.writes == 195_002  # 1.5 times 130,001, rounded up
     assert asked.reads == 1.5 * (128 + 2_000)
+
+
+def test_slow_processes_leave_more_files_in_the_journal():
+    asked = storage(COSTS, Shape(128_000), records=1000, retried=0, rate=3.2)
+    assert asked.files == 128_000 + 8_000
+
+
+def test_files_of_the_journal_hold_as_many_rows_as_is_counted():
+    assert (JOURNAL_ROWS, JOURNAL_SECONDS) == (ROWS, SECONDS)

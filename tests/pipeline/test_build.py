@@ -190,10 +190,23 @@ def test_summary_is_the_mean_of_the_rows(output):
 
 
 def test_counts_what_it_did(output):
-    _, metrics = output
+    folder, metrics = output
+    table, shards = rows(folder), list(SAMPLE.glob("*.tfrecord"))
     stages = ("read", "decoded", "segmented", "written")
-    assert counters(metrics) == {f"images/{stage}": 11 for stage in stages}
+    found = counters(metrics)
+    device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+    written = sum(path.stat().st_size for path in Path(folder, "masks").iterdir())
+    assert found.pop("images/bytes_written") >= written
+    # What is read twice counts twice.
+    assert found.pop("images/bytes_read") >= sum(path.stat().st_size for path in shards)
+    assert found.pop("images/pixels") == sum(row["width"] * row["height"] for row in table.values())
+    assert found == {f"images/{stage}": 11 for stage in (*stages, f"segmented_on_{device}")}
     distributions = {d.key.metric.name: d.committed for d in metrics.query()["distributions"]}
+    assert distributions["load_microseconds"].count == 1
+    assert distributions["load_microseconds"].sum > 100_000
+    for stage in ("decode", "write"):
+        assert distributions[f"{stage}_waited_microseconds"].count == 11
+    assert distributions["read_waited_microseconds"].count > 0
     assert distributions["decode_microseconds"].count == 11
     assert distributions["write_microseconds"].count == 11
     assert distributions["batch_size"].sum == 11

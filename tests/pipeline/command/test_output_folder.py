@@ -163,21 +163,3 @@ def test_a_folder_that_cannot_be_written_to_is_refused(here):
     with pytest.raises(UsageError, match="--output 'file/out' cannot be written to"):
         check_writable("file/out")
     assert files_below(here) == ["file"]
-
-
-class LikeS3(ObjectStore):
-    """A store to which Beam cannot write a file without bytes."""
-
-    @classmethod
-    def scheme(cls):
-        return "likes3"
-
-    def rename(self, sources, targets):
-        assert all(self.files[source] for source in sources)
-        super().rename(sources, targets)
-
-
-def test_the_probe_of_a_folder_is_a_file_that_s3_takes_too(monkeypatch):
-    monkeypatch.setattr(LikeS3, "files", {})
-    check_writable("likes3://bucket/out")
-    assert LikeS3.files == {}

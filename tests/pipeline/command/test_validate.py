@@ -54,6 +54,7 @@ def test_every_flag_has_a_default():
         batch_size=8,
         tta="none",
         precision="float32",
+        require_gpu=False,
         threshold=None,
         model_content=content_of_model("basnet_mini"),
         read_timeout=60,
@@ -115,7 +116,7 @@ def test_every_flag_has_a_default():
             (["--masks", "masks", "--truth", "truth", flag], ["leave out " + flag.split("=")[0]])
             for flag in (
                 *("--input_format=images", "--image_size=32", "--batch_size=1", "--tta=flip"),
-                *("--precision=auto", "--threshold=0.5", "--threshold=0"),
+                *("--precision=auto", "--threshold=0.5", "--threshold=0", "--require_gpu"),
             )
         ),
         (
@@ -150,29 +151,6 @@ def test_scoring_needs_no_model():
     assert found == Job("output", masks="masks", truth="truth")
 
 
-DATAFLOW = ("--input=store://bucket/in", "--output=store://bucket/out")
-
-
-@pytest.mark.parametrize(
-    ("flags", "processes"),
-    [
-        ((), 1),
-        (("--runner=DirectRunner", "--direct_num_workers=4"), 1),
-        (("--direct_running_mode=multi_threading", "--direct_num_workers=4"), 1),
-        (("--direct_running_mode=multi_processing", "--direct_num_workers=4"), 4),
-        # 0 is one on each core.
-        (("--direct_running_mode=multi_processing", "--direct_num_workers=0"), 0),
-        (("--runner=DataflowRunner", *DATAFLOW), 0),
-        (("--runner=dataflow", *DATAFLOW), 0),
-        (("--runner=dataflow", *DATAFLOW, "--experiments=no_use_multiple_sdk_containers"), 1),
-        (("--runner=dataflow", *DATAFLOW, "--experiments=another"), 0),
-    ],
-)
-def test_the_job_knows_how_many_processes_share_a_machine(monkeypatch, flags, processes):
-    monkeypatch.setattr(ObjectStore, "files", {"store://bucket/in/a.jpg": b"x"})
-    assert job(*flags).processes == processes
-
-
 def test_a_preset_needs_no_tensorflow_before_the_job_starts(folder):
     code = """
 import sys
@@ -181,7 +159,7 @@ import apache_beam
 from pipeline.build import build
 from pipeline.command.options import parse
 from pipeline.command.validate import validate
-build(apache_beam.Pipeline(), validate(parse(["--precision=auto", "--input=in"])))
+build(apache_beam.Pipeline(), validate(parse(["--input=in"])))
 """
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){code}"],
@@ -189,29 +167,6 @@ build(apache_beam.Pipeline(), validate(parse(["--precision=auto", "--input=in"])
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["--output", "output"],
-        ["--input", "in"],
-        ["--truth", "truth"],
-        ["--masks", "masks", "--truth", "store://bucket/truth"],
-        ["--model", "net.keras"],
-    ],
-    ids=" ".join,
-)
-def test_dataflow_needs_paths_that_its_workers_see(argv, monkeypatch):
-    below = {f"store://bucket/{name}": b"x" for name in ("in/a.jpg", "truth/a.png")}
-    monkeypatch.setattr(ObjectStore, "files", below)
-    remote = {"--output": "store://bucket/out"}
-    if "--masks" not in argv:
-        remote["--input"] = "store://bucket/in"
-    chosen = {**remote, **dict(zip(argv[::2], argv[1::2], strict=True))}
-    for runner in ("DataflowRunner", "dataflow"):
-        message = refused(f"--runner={runner}", *(text for pair in chosen.items() for text in pair))
-        assert f"{argv[0]} {argv[1]!r} is on this machine" in message
 
 
 @pytest.mark.parametrize(

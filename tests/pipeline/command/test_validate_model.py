@@ -1,10 +1,14 @@
 """Model files and presets: which the command takes, and what it says of the others."""
 
+from dataclasses import replace
+
 import keras
 import pytest
 
 from model import presets
+from model.precision import dtype_of
 from pipeline.job_settings import Job
+from pipeline.storage.journal_files import changes, identity, start
 from pipeline.storage.model_file import content_of_model
 from tests.pipeline.checked import enter_folder, job, refused
 from tests.pipeline.object_store import ObjectStore
@@ -29,6 +33,7 @@ def test_flags_become_the_job(folder):
         *("--input", "in/*.jpg", "in", "--input_format=images", "--truth", "truth"),
         *("--output=out", "--model", "net.keras", "--image_size=64", "--batch_size", "3"),
         *("--tta=flip", "--precision=auto", "--threshold", "0.25", "--max_failure_rate=1"),
+        "--require_gpu",
     )
     assert found == Job(
         output="out",
@@ -39,10 +44,37 @@ def test_flags_become_the_job(folder):
         image_size=64,
         batch_size=3,
         tta="flip",
-        precision="auto",
+        precision=dtype_of("auto"),
+        require_gpu=True,
         threshold=0.25,
         model_content=content_of_model("net.keras"),
     )
+
+
+def test_auto_is_stored_as_what_it_became_so_that_other_hardware_is_told():
+    first = job("--precision=auto")
+    assert identity(first)["precision"] == dtype_of("auto")
+    start(replace(first, precision="float16"))
+    assert changes(first) == [f"precision was float16, is {dtype_of('auto')}"]
+
+
+def test_auto_is_refused_where_other_machines_compute(monkeypatch):
+    monkeypatch.setattr(ObjectStore, "files", {"store://bucket/in/a.jpg": b"x"})
+    flags = ("--runner=PortableRunner", "--input=store://bucket/in", "--output=store://bucket/out")
+    message = refused(*flags, "--precision=auto")
+    assert message.startswith("--precision auto would be decided by this machine")
+    assert "give bfloat16 if" in message and "else float32" in message
+    assert job(*flags).precision == "float32"
+    assert job(*flags).hints == ("min_ram=2560MiB",) and job().hints == ()
+
+
+def test_other_weights_of_a_preset_are_another_model(folder, monkeypatch):
+    start(job())
+    (folder / "other.h5").write_bytes(b"retrained")
+    preset = replace(presets.PRESETS["basnet_mini"], weights=folder / "other.h5")
+    monkeypatch.setitem(presets.PRESETS, "basnet_mini", preset)
+    (change,) = changes(job("--resume"))
+    assert change.startswith("model_content was ")
 
 
 def test_presets_with_weights_are_models():

@@ -1,5 +1,6 @@
 """Files of 16-bit colours, put together byte by byte: Pillow writes none."""
 
+import struct
 import zlib
 
 from tests.hostile.containers import (
@@ -18,7 +19,7 @@ from tests.hostile.containers import (
     tags,
 )
 
-EXTRA_SAMPLES = 338
+PLANAR, EXTRA_SAMPLES = 284, 338
 
 
 def deep_png(numbers, **options):
@@ -29,16 +30,53 @@ def deep_png(numbers, **options):
     return png(width, height, zlib.compress(rows), bits=16, colour=colour, **options)
 
 
-def deep_tiff(numbers, order="<", packed=False):
-    """A TIFF of 16 bits, of one strip.
+def planar_tiff(numbers, order="<", packed=False):
+    """A TIFF of 16 bits, of one strip for each of its planes.
+
+    Args:
+        numbers: (height, width, 1), (height, width, 3) or (height, width, 4).
+        order: Of the bytes, little- (``<``) or big-endian.
+        packed: Whether the strips are deflated, so that libtiff reads them.
+    """
+    height, width, channels = numbers.shape
+    planes = [plane.tobytes() for plane in numbers.transpose(2, 0, 1).astype(f"{order}u2")]
+    planes = [zlib.compress(plane) if packed else plane for plane in planes]
+    pixels, sizes = b"".join(planes), [len(plane) for plane in planes]
+    entries = [
+        (WIDTH, 4, (width,)),
+        (LENGTH, 4, (height,)),
+        (BITS, 3, (16,) * channels),
+        (COMPRESSION, 3, (8 if packed else 1,)),
+        (PHOTOMETRIC, 3, (2 if channels > 1 else 1,)),
+        (STRIP_OFFSETS, 4, tuple(8 + sum(sizes[:number]) for number in range(channels))),
+        (SAMPLES, 3, (channels,)),
+        (ROWS_PER_STRIP, 4, (height,)),
+        (STRIP_BYTES, 4, tuple(sizes)),
+        (PLANAR, 3, (2,)),
+        *([(EXTRA_SAMPLES, 3, (2,))] if channels == 4 else []),
+    ]
+    start = 8 + len(pixels)
+    directory, behind = struct.pack(f"{order}H", len(entries)), b""
+    for tag, kind, values in entries:
+        value = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(value) > 4:
+            place = start + 6 + 12 * len(entries) + len(behind)
+            value, behind = struct.pack(f"{order}I", place), behind + value
+        head = struct.pack(f"{order}HHI", tag, kind, len(values))
+        directory += head + value.ljust(4, b"\0")
+    first = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", start)
+    return first + pixels + directory + bytes(4) + behind
+
+
+def deep_tiff(numbers, packed=False):
+    """A TIFF of 16 bits, little-endian, of one strip.
 
     Args:
         numbers: (height, width, 3) or (height, width, 4).
-        order: Of the bytes, little- (``<``) or big-endian; the directory is little-endian.
         packed: Whether the strip is deflated, so that libtiff reads it.
     """
     height, width, channels = numbers.shape
-    strip = numbers.astype(f"{order}u2").tobytes()
+    strip = numbers.astype("<u2").tobytes()
     strip = zlib.compress(strip) if packed else strip
     entries = [
         (WIDTH, LONG, 1, width),

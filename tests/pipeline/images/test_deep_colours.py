@@ -7,13 +7,15 @@ from pipeline.failures import BadImage
 from pipeline.images import deep_colours
 from pipeline.images.photo import decode_image
 from pipeline.images.truth import decode_mask, decode_truth
-from tests.pipeline.images.deep_files import deep_png, deep_tiff
+from tests.pipeline.images.deep_files import deep_png, deep_tiff, planar_tiff
 
 SIDE = 16
 FILES = {
     "PNG": deep_png,
     "TIFF": deep_tiff,
     "deflated TIFF": lambda numbers: deep_tiff(numbers, packed=True),
+    "TIFF of planes": planar_tiff,
+    "big-endian TIFF of planes": lambda numbers: planar_tiff(numbers, ">"),
 }
 
 
@@ -36,7 +38,7 @@ def test_colours_of_16_bits_mean_what_gray_ones_do(kind, top, shift, guess):
     assert found.guess == (f"{guess} in numbers of 16 or 32" if guess else "")
 
 
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("kind", list(FILES)[:3])
 @pytest.mark.parametrize("opaque", [4095, 65535])
 def test_an_alpha_of_12_or_of_16_bits_may_stand_beside_colours_of_12(kind, opaque):
     colours = numbers(4095, channels=4)
@@ -88,3 +90,24 @@ def test_a_mask_or_truth_of_such_colours_is_refused():
         with pytest.raises(BadImage, match="8 bits in numbers of 16 or 32; save it as 8-bit gray"):
             call(deep_png(mask))
     assert decode_truth(deep_png(mask * 257), (SIDE, SIDE)).sum() == 64
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_gray_in_a_plane_of_its_own_is_gray(order):
+    gray = numbers(65535, channels=1)
+    found = decode_image(planar_tiff(gray, order), SIDE).pixels
+    np.testing.assert_array_equal(found, np.repeat(gray >> 8, 3, axis=2))
+
+
+def test_planes_that_are_not_read_are_refused_and_not_misread():
+    with pytest.raises(BadImage, match="in planes of their own, which is not read") as caught:
+        decode_image(planar_tiff(numbers(65535, channels=4)), SIDE)
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("top", "shift"), [(4095, 8), (65535, 8)])
+def test_deflated_planes_are_read_and_stay_dark_if_they_are(top, shift):
+    colours = numbers(top)
+    found = decode_image(planar_tiff(colours, packed=True), SIDE)
+    np.testing.assert_array_equal(found.pixels, colours >> shift)
+    assert found.guess == ""

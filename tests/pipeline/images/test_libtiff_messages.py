@@ -143,6 +143,25 @@ def test_a_sound_tiff_of_every_compression_is_read(compression):
     np.testing.assert_array_equal(decode_mask(data), expected)
 
 
+@pytest.mark.parametrize("compression", FAX)
+@pytest.mark.parametrize("width", [1, 5, 127, 130, 500])
+def test_a_sound_fax_may_have_a_width_that_is_no_multiple_of_8(compression, width):
+    image = picture(compression).crop((0, 0, width, 160))
+    expected = image.convert("L")
+    for options in ({}, {"strip_size": 256}):
+        data = encode(image, "TIFF", compression=compression, **options)
+        np.testing.assert_array_equal(decode_mask(data), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("width", [40, 201])
+@pytest.mark.parametrize("strip_size", [1 << 20, 40_000])
+def test_a_sound_jpeg_in_a_tiff_of_any_size_is_read(mode, width, strip_size):
+    image = picture("jpeg").resize((width, 152)).convert("RGB").convert(mode)
+    data = encode(image, "TIFF", compression="jpeg", strip_size=strip_size)
+    assert decode_image(data, 32).size == (width, 152)
+
+
 def test_an_error_that_pillow_passes_over_is_a_failure_with_libtiffs_words():
     whole = encode(picture("group3"), "TIFF", compression="group3")
     messages = []

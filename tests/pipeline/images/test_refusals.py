@@ -158,3 +158,18 @@ def test_memory_that_does_not_suffice_is_no_damage(monkeypatch):
     monkeypatch.setattr(Image.Image, "resize", full)
     error = refusal(data)
     assert error.reason == "too_large" and "memory" in str(error)
+
+
+def test_a_tiff_of_a_coding_that_this_libtiff_lacks_is_unsupported():
+    error = refusal(gray_tiff(4, 4, bytes(16), COMPRESSION=50001))  # WebP.
+    assert error.reason in ("unsupported", "broken")
+    lacking = refusals.missing_coding(["a", "WEBP compression support is not configured"])
+    assert lacking.reason == "unsupported"
+    assert "WEBP" in str(lacking) and "without compression" in str(lacking)
+    assert refusals.missing_coding(["Bad code word at line 3"]) is None
+
+
+def test_what_pillow_logs_does_not_reach_the_terminal(caplog, capfd):
+    error = refusal(gray_tiff(4, 4, bytes(16), SAMPLES=65535))
+    assert error.reason in ("broken", "unsupported")
+    assert caplog.records == [] and capfd.readouterr() == ("", "")

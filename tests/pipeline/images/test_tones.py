@@ -8,6 +8,7 @@ from pipeline.failures import BadImage
 from pipeline.images import tones
 from pipeline.images.photo import decode_image
 from pipeline.images.tones import tones_of
+from tests.hostile.containers import SHORT, gray_tiff
 from tests.pipeline.encoded import encode, encode_array, palette_image
 
 
@@ -26,6 +27,16 @@ def test_whole_numbers_are_of_8_12_or_16_bits(dtype, suffix, top, divisor, guess
     expected = [[[int(number) // divisor] * 3 for number in row] for row in numbers]
     assert photo.pixels.tolist() == expected
     assert photo.guess.startswith(guess) and bool(photo.guess) == bool(guess)
+
+
+@pytest.mark.parametrize("top", [30, 4095])
+def test_a_tiff_that_says_12_bits_has_12_without_a_guess(top):
+    numbers = ramp(top, np.uint16)
+    pairs = numbers.reshape(-1, 2).astype(int)
+    packed = b"".join((first << 12 | second).to_bytes(3, "big") for first, second in pairs.tolist())
+    photo = decode_image(gray_tiff(16, 16, packed, BITS=(SHORT, 1, 12)), 16)
+    np.testing.assert_array_equal(photo.pixels[..., 0], numbers // 16)
+    assert photo.guess == ""
 
 
 @pytest.mark.parametrize(("top", "divisor"), [(255, 1), (4095, 16), (65535, 256)])

@@ -1,0 +1,83 @@
+"""What the workers of a job are given: memory, accelerators and processes on each machine."""
+
+from __future__ import annotations
+
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
+from apache_beam.transforms.resources import resource_hints_from_options
+
+from pipeline.command.options import UsageError
+from pipeline.command.runners import DATAFLOW, runner_name
+from pipeline.images.open_safely import MAX_MEMORY, MAX_PIXELS
+from pipeline.job_settings import Job
+
+# Measured, in bytes: a process with TensorFlow, the bundled network and small photos; what a pixel
+# takes while the largest image is decoded; and what one takes while it is scored.
+_PROCESS = 1 << 30
+_DECODED_PIXEL = 16
+_SCORED_PIXEL = 54
+_ONE, _MANY = "no_use_multiple_sdk_containers", "use_multiple_sdk_containers"
+
+
+def one_process_with_accelerator(options: PipelineOptions) -> str | None:
+    """Has Dataflow run one process on a machine with an accelerator, unless the flags say more.
+
+    Processes of one machine would share its GPU, each with a network and memory of its own.
+
+    Returns:
+        What was decided, for people; None if nothing was.
+    """
+    experiments = options.view_as(DebugOptions).experiments or []
+    if runner_name(options) != DATAFLOW or {_ONE, _MANY} & {*experiments}:
+        return None
+    given = [
+        *(options.view_as(GoogleCloudOptions).dataflow_service_options or []),
+        *experiments,
+        *options.view_as(StandardOptions).resource_hints,
+    ]
+    if not any(one.startswith(("worker_accelerator", "accelerator=")) for one in given):
+        return None
+    options.view_as(DebugOptions).add_experiment(_ONE)
+    return (
+        f"workers have an accelerator, so each machine runs one process (--experiments={_ONE}); "
+        f"--experiments={_MANY} runs one on each core"
+    )
+
+
+def take_hints(options: PipelineOptions, job: Job) -> tuple[str, ...]:
+    """Takes the resource hints from Beam's flags, for the workers that see images.
+
+    Beam would give them to every step, a GPU to those that list files, too.
+
+    Args:
+        options: Beam's flags, which have no hints afterwards.
+        job: The job, for the memory that it needs; a hint ``min_ram`` replaces that.
+
+    Raises:
+        UsageError: A hint is none.
+    """
+    standard = options.view_as(StandardOptions)
+    try:
+        resource_hints_from_options(options)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--resource_hint: {error}") from error
+    given, standard.resource_hints = list(standard.resource_hints), []
+    if not any(hint.startswith(("min_ram=", "minRam=")) for hint in given):
+        given.append(f"min_ram={needed_memory(job) >> 20}MiB")
+    return tuple(given)
+
+
+def needed_memory(job: Job) -> int:
+    """Bytes of memory of a machine on which each process may meet the largest image.
+
+    Truths of shards are not known before they are read and not counted. Where a machine runs a
+    process on each core, their number is not known either, and one is counted.
+    """
+    decoded = min(MAX_MEMORY, _DECODED_PIXEL * job.max_pixels)
+    decoded = max(decoded, MAX_MEMORY * job.max_pixels // MAX_PIXELS)
+    scored = 0 if job.truth is None else _SCORED_PIXEL * job.max_pixels
+    return max(1, job.processes) * (_PROCESS + max(decoded, scored))
