@@ -181,6 +181,19 @@ def test_two_folders_with_the_same_names_share_truth_but_no_mask(tmp_path):
         assert_that(read.results, check)
 
 
+def test_truths_are_found_by_a_pattern_with_a_name(tmp_path):
+    lay(tmp_path, "d/a/i/x.jpg", "d/b/i/x.jpg", "d/a/m/x_m.png", "d/c/m/x_m.png")
+    images, truth = f"{tmp_path}/d/*/i/*", f"{tmp_path}/d/*/m/{{name}}_m.png"
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        read = pipeline | "Read" >> ReadImages((images,), "images", truth, 60)
+        shown = read.results | beam.Map(lambda one: (one.image, truth_of(one)))
+        expected = [(b"d/a/i/x.jpg", b"d/a/m/x_m.png"), (b"d/b/i/x.jpg", None)]
+        assert_that(shown, equal_to(expected), label="images")
+        scored = pipeline | "Score" >> ReadMasks(images, truth, 60)
+        shown = scored.results | "Pair" >> beam.Map(lambda one: (one.image, truth_of(one)))
+        assert_that(shown, equal_to(expected[:1]), label="masks")
+
+
 def test_masks_are_matched_by_stem_and_what_has_no_partner_fails(tmp_path):
     lay(tmp_path, "masks/a.png", "masks/c/b.png", "masks/alone.png")
     lay(tmp_path, "truth/a.jpg", "truth/c/b.png", "truth/lonely.png")
