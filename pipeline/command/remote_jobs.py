@@ -125,9 +125,9 @@ def _of_job_service(job: RemoteJob, _) -> str:
     # Imported here because gRPC takes long to import.
     import grpc
     from apache_beam.portability.api import beam_job_api_pb2 as api
-    from apache_beam.portability.api.beam_job_api_pb2_grpc import JobServiceStub
+    from apache_beam.portability.api import beam_job_api_pb2_grpc as services
 
     with grpc.insecure_channel(job.endpoint) as channel:
         request = api.GetJobStateRequest(job_id=job.id)
-        state = JobServiceStub(channel).GetState(request, timeout=_TIMEOUT).state
+        state = services.JobServiceStub(channel).GetState(request, timeout=_TIMEOUT).state
     return api.JobState.Enum.Name(state)

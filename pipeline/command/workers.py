@@ -34,12 +34,10 @@ def one_process_with_accelerator(options: PipelineOptions) -> str | None:
     experiments = options.view_as(DebugOptions).experiments or []
     if runner_name(options) != DATAFLOW or {_ONE, _MANY} & {*experiments}:
         return None
-    given = [
-        *(options.view_as(GoogleCloudOptions).dataflow_service_options or []),
-        *experiments,
-        *options.view_as(StandardOptions).resource_hints,
-    ]
-    if not any(one.startswith(("worker_accelerator", "accelerator=")) for one in given):
+    hints = options.view_as(StandardOptions).resource_hints
+    if not _every_worker_has_one(options) and not any(
+        hint.startswith("accelerator=") for hint in hints
+    ):
         return None
     options.view_as(DebugOptions).add_experiment(_ONE)
     return (
@@ -51,7 +49,8 @@ def one_process_with_accelerator(options: PipelineOptions) -> str | None:
 def take_hints(options: PipelineOptions, job: Job) -> tuple[str, ...]:
     """Takes the resource hints from Beam's flags, for the workers that see images.
 
-    Beam would give them to every step, a GPU to those that list files, too.
+    Beam would give them to every step, a GPU to those that list files, too. Dataflow takes either
+    hints or an accelerator for every worker: with the latter, no hint is added.
 
     Args:
         options: Beam's flags, which have no hints afterwards.
@@ -66,9 +65,19 @@ def take_hints(options: PipelineOptions, job: Job) -> tuple[str, ...]:
     except (ValueError, TypeError) as error:
         raise UsageError(f"--resource_hint: {error}") from error
     given, standard.resource_hints = list(standard.resource_hints), []
-    if not any(hint.startswith(("min_ram=", "minRam=")) for hint in given):
+    has_memory = any(hint.startswith(("min_ram=", "minRam=")) for hint in given)
+    if not has_memory and not _every_worker_has_one(options):
         given.append(f"min_ram={needed_memory(job) >> 20}MiB")
     return tuple(given)
+
+
+def _every_worker_has_one(options: PipelineOptions) -> bool:
+    """Whether the service is asked for an accelerator in every worker."""
+    asked = [
+        *(options.view_as(GoogleCloudOptions).dataflow_service_options or []),
+        *(options.view_as(DebugOptions).experiments or []),
+    ]
+    return any(one.startswith("worker_accelerator") for one in asked)
 
 
 def needed_memory(job: Job) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 
 from model.presets import PRESETS
+from pipeline.failures import InputLost
+from pipeline.storage.errors import persistently
 
 _PIECE = 1 << 20
 
@@ -39,6 +42,7 @@ def local_copy(model: str, content: str) -> str:
 
     Raises:
         ValueError: It is another file by now.
+        InputLost: Storage refuses it.
         OSError: It cannot be read.
     """
     if FileSystems.get_scheme(model) is None:
@@ -57,6 +61,10 @@ def local_copy(model: str, content: str) -> str:
 
 def _download(model: str) -> Path:
     """Downloads a file to the cache, into a folder that is named by the file's digest."""
+    return persistently(functools.partial(_download_once, model), InputLost, model)
+
+
+def _download_once(model: str) -> Path:
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
     digest = hashlib.blake2b(digest_size=16)

@@ -23,10 +23,10 @@ EXAMPLES = {
     "threshold": (["0.5", ".25", "1"], "1.5"),
     "max_megapixels": (["200", "0.5"], "-1"),
     "experiments": (["no_use_multiple_sdk_containers"], "two words"),
-    "dataflow_service_options": (
+    "resource_hints": (
         [
-            "worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver:5xx",
-            "worker_accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+            "accelerator=type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver:5xx",
+            "accelerator=type:nvidia-tesla-t4;count:1;machine_type:n1-standard-8;install-nvidia-driver",
         ],
         "two words",
     ),
