@@ -145,7 +145,9 @@ def compared(costs: Costs, shares: float) -> Iterator[tuple[dict, Goal]]:
         predicted = job_seconds(costs, shape)
         with tempfile.TemporaryDirectory() as folder:
             usage, _ = run_job(shape, Path(folder))
-        yield beside(name, shape, predicted, usage)
+        row, goal = beside(name, shape, predicted, usage)
+        print(row, file=sys.stderr, flush=True)
+        yield row, goal
 
 
 def beside(name: str, shape: Shape, predicted: float, usage: Usage) -> tuple[dict, Goal]:
