@@ -72,7 +72,7 @@ class LevelCounts:
         return zlib.compress(counts.view(np.uint8).reshape(-1, 8).T.tobytes(), 9)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "LevelCounts":
+    def from_bytes(cls, data: bytes) -> LevelCounts:
         """The counts that ``to_bytes`` wrote.
 
         Raises:

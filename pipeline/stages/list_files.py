@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline.failures import Attempt, BadImage, attempt
+from pipeline.failures import Attempt, BadImage, InputLost, attempt
 from pipeline.records import ListedFile, Note
 from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
+from pipeline.storage.errors import persistently
 from pipeline.storage.manifest import manifest_of, read_manifest
 from pipeline.storage.patterns import Listing, list_pattern, names_a_shard, real_path, suffix_of
 
@@ -62,7 +64,8 @@ class _List(beam.DoFn):
         if manifest is not None:
             yield from map(emit, read_manifest(manifest))
             return
-        listing = list_pattern(pattern, self.input_format)
+        list_it = functools.partial(list_pattern, pattern, self.input_format)
+        listing = persistently(list_it, InputLost, pattern)
         yield from map(emit, attempts_of(listing))
         for note in notes_of(listing):
             yield TaggedOutput(NOTES, note)

@@ -5,6 +5,7 @@ No image is read for that: what the listing says of a source is compared with wh
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,10 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline.failures import Attempt, attempt
+from pipeline.failures import Attempt, OutputLost, attempt
 from pipeline.records import Finished, MetricsRow, Source
 from pipeline.stages.outcomes import FAILURES, emit, in_window
+from pipeline.storage.errors import persistently
 from pipeline.storage.journal_files import journal_files, newest, read_lines
 
 # Name of the counter of images that an earlier run has finished.
@@ -170,8 +172,13 @@ def _are_there(output: str, masks: list[str]) -> dict[str, Attempt[bool]]:
         there = (Attempt(os.path.exists(path)) for path in paths)
         return dict(zip(masks, there, strict=True))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda path: attempt("read", path, FileSystems.exists, path), paths)
+        found = pool.map(functools.partial(_is_there, output), paths)
         return dict(zip(masks, found, strict=True))
+
+
+def _is_there(output: str, path: str) -> Attempt[bool]:
+    ask = functools.partial(FileSystems.exists, path)
+    return attempt("read", path, persistently, ask, OutputLost, output)
 
 
 def _by_source(path: str) -> Iterator[tuple[str, tuple[int, MetricsRow]]]:

@@ -109,21 +109,38 @@ def persistently(function: Callable[[], T], lost: type[EndsJob], place: str) -> 
         EndsJob: The error is not of one file. It is a ``lost``.
         Exception: What the function raised at last.
     """
-    for tries, pause in enumerate((*PAUSES, None), 1):
+    tries = 0
+    while True:
         try:
             return function()
-        except EndsJob:
-            raise
         except Exception as error:
-            reason = why_job_ends(error, writes=lost is OutputLost)
-            if reason is not None:
-                verb = "write to" if lost is OutputLost else "read"
-                raise lost(f"cannot {verb} {place}: {reason}") from error
-            if pause is None or not _is_worth_another(error, tries, lost is OutputLost):
-                raise
-        _count_retry()
-        time.sleep(pause * random.uniform(0.5, 1.5))
-    raise AssertionError("the last attempt returns or raises")
+            tries += 1
+            pause_or_raise(error, tries, lost, place)
+
+
+def pause_or_raise(error: Exception, tries: int, lost: type[EndsJob], place: str) -> None:
+    """Pauses before the next attempt, if the error is worth one.
+
+    Args:
+        error: What the last attempt raised.
+        tries: How many attempts there were.
+        lost: As for ``persistently``.
+        place: As for ``persistently``.
+
+    Raises:
+        EndsJob: The error is not of one file. It is a ``lost``.
+        Exception: The error, if another attempt is not worth it.
+    """
+    if isinstance(error, EndsJob):
+        raise error
+    reason = why_job_ends(error, writes=lost is OutputLost)
+    if reason is not None:
+        verb = "write to" if lost is OutputLost else "read"
+        raise lost(f"cannot {verb} {place}: {reason}") from error
+    if tries > len(PAUSES) or not _is_worth_another(error, tries, lost is OutputLost):
+        raise error
+    _count_retry()
+    time.sleep(PAUSES[tries - 1] * random.uniform(0.5, 1.5))
 
 
 def why_job_ends(error: BaseException, writes: bool) -> str | None:

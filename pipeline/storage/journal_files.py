@@ -18,13 +18,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
 from pipeline.records import Item, MetricsRow, Origin
-from pipeline.storage.files import clear, literal, write_file
+from pipeline.storage.errors import persistently
+from pipeline.storage.files import clear, literal, read_file, write_file
 
 # Rises when what is written here changes its meaning.
 FORMAT = 4
@@ -44,8 +46,7 @@ def read_head(output: str) -> dict | None:
     path = FileSystems.join(output, JOURNAL, JOURNAL_HEAD)
     if not FileSystems.exists(path):
         return None
-    with FileSystems.open(path, compression_type="uncompressed") as file:
-        return json.loads(file.read())
+    return json.loads(read_file(path))
 
 
 def identity(job: Job) -> dict:
@@ -86,8 +87,7 @@ def start(job: Job) -> None:
 def journal_files(output: str) -> list[str]:
     """The files that hold rows."""
     folder = literal(FileSystems.join(output, JOURNAL))
-    found = FileSystems.match([f"{folder}/*/*.jsonl"])[0].metadata_list
-    return sorted(file.path for file in found)
+    return sorted(file.path for file in _match(f"{folder}/*/*.jsonl"))
 
 
 def to_line(row: MetricsRow, written: int = 0) -> str:
@@ -149,12 +149,11 @@ def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
 
 def read_lines(path: str) -> Iterator[tuple[int, MetricsRow]]:
     """What the lines of a file say; a damaged one is logged, so that its image is done again."""
-    with FileSystems.open(path, compression_type="uncompressed") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield from_line(line)
-            except ValueError as error:
-                logging.warning("%s, line %d: %s; its image is done again", path, number, error)
+    for number, line in enumerate(read_file(path).splitlines(), 1):
+        try:
+            yield from_line(line)
+        except ValueError as error:
+            logging.warning("%s, line %d: %s; its image is done again", path, number, error)
 
 
 def newest(lines: Iterable[tuple[int, MetricsRow]]) -> dict[str, MetricsRow]:
@@ -208,9 +207,8 @@ def withdraw(output: str, row: MetricsRow) -> None:
 def running_files(output: str) -> Iterator[list[str]]:
     """The files that ``append`` wrote, in groups that ``compact`` takes."""
     folder = literal(FileSystems.join(output, RUNNING))
-    found = FileSystems.match([f"{folder}/*.jsonl"])[0].metadata_list
     group, size = [], 0
-    for file in sorted(found, key=lambda file: file.path):
+    for file in sorted(_match(f"{folder}/*.jsonl"), key=lambda file: file.path):
         group.append(file.path)
         size += file.size_in_bytes
         if size >= COMPACT_BYTES:
@@ -224,8 +222,7 @@ def compact(output: str, paths: list[str]) -> None:
     """Writes the lines of many files to one. The many are left there, see ``drop_running``."""
     lines = []
     for path in paths:
-        with FileSystems.open(path, compression_type="uncompressed") as file:
-            data = file.read()
+        data = read_file(path)
         # The last line of a damaged file may be cut.
         lines.append(data if data.endswith(b"\n") else data + b"\n")
     # A bundle that is done again writes the same file.
@@ -236,6 +233,13 @@ def compact(output: str, paths: list[str]) -> None:
 def drop_running(output: str) -> None:
     """Removes what ``append`` wrote, once ``compact`` has taken all of it."""
     clear(output, [RUNNING])
+
+
+def _match(pattern: str) -> list[FileMetadata]:
+    def match() -> list[FileMetadata]:
+        return FileSystems.match([pattern])[0].metadata_list
+
+    return persistently(match, OutputLost, pattern)
 
 
 def _name_of(path: str) -> str:

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.failures import Attempt, BadImage, attempt
+from pipeline.failures import Attempt, BadImage, InputLost, attempt
 from pipeline.records import ListedFile
+from pipeline.storage.errors import in_words
 
 COLUMNS = ("path", "truth", "name")
 _ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*://|/|[A-Za-z]:[\\/])")
@@ -47,14 +48,26 @@ def read_manifest(path: str) -> Iterator[Attempt[ListedFile]]:
 
     Raises:
         BadImage: It is a CSV file without the column ``path``.
-        OSError: It cannot be read.
+        InputLost: It can no longer be read.
+        OSError: It cannot be opened.
     """
     folder = path[: path.rfind("/") + 1]
     with FileSystems.open(path, compression_type="uncompressed") as file:
         data = gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file
         text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        for number, entry in _entries(path, text):
-            yield attempt("read", f"{path}:{number}", _listed, entry, folder)
+        entries = _entries(path, text)
+        while (entry := _next(path, entries)) is not None:
+            yield attempt("read", f"{path}:{entry[0]}", _listed, entry[1], folder)
+
+
+def _next(path: str, entries: Iterator[tuple[int, dict | str]]) -> tuple[int, dict | str] | None:
+    """The next entry; None behind the last."""
+    try:
+        return next(entries, None)
+    except BadImage:
+        raise
+    except Exception as error:
+        raise InputLost(f"cannot read {path}: {in_words(error)}") from error
 
 
 def _entries(path: str, lines: Iterable[str]) -> Iterator[tuple[int, dict | str]]:

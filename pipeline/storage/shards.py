@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.failures import Attempt, BadImage, Failure, attempt
+from pipeline.failures import Attempt, BadImage, EndsJob, Failure, InputLost, attempt
 from pipeline.records import Chunk, ImageRecord, Item, Origin, Source, Truth, content_of
+from pipeline.storage.errors import pause_or_raise, persistently
 from pipeline.storage.mask_names import Named, RecordNames, plain_name
 from pipeline.storage.tfrecord import HEAD_BYTES, Features, RawRecord, is_head, parse, read_records
 
@@ -34,17 +35,16 @@ def read_shard(source: Source) -> Iterator[Attempt[ImageRecord]]:
     # One is held back until it is known whether it is the last.
     held: tuple[RawRecord, int] | None = None
     try:
-        with open_shard(source.path) as file:
-            if chunk.offset:
-                file.seek(chunk.offset)
-            for raw in read_records(file):
-                if held is not None:
-                    yield _to_image(source, names, *held)
-                if number - chunk.first == chunk.count:
-                    return
-                held, number = (raw, number), number + 1
+        for raw in _records(source.path, chunk.offset):
+            if held is not None:
+                yield _to_image(source, names, *held)
+            if number - chunk.first == chunk.count:
+                return
+            held, number = (raw, number), number + 1
         if chunk.count is not None and number - chunk.first < chunk.count:
             raise BadImage("truncated_shard", "the shard has fewer records than when it was cut")
+    except EndsJob:
+        raise
     except Exception as error:
         if held is not None:
             yield _to_image(source, names, *held)
@@ -68,16 +68,17 @@ def cut_shard(source: Source) -> Iterator[Attempt[Source]]:
     number = first = offset = start = 0
     names, renamed = RecordNames(Named(source.key, source.mask)), []
     try:
-        with open_shard(source.path) as file:
-            if isinstance(file, gzip.GzipFile):
-                yield Attempt(source)
-                return
-            for raw in read_records(file):
-                if offset - start >= CHUNK_BYTES:
-                    yield Attempt(_chunk(source, start, first, number, renamed))
-                    start, first, renamed = offset, number, []
-                renamed += _renamed(source, raw, number, names)
-                offset, number = offset + raw.size, number + 1
+        if _is_compressed(source.path):
+            yield Attempt(source)
+            return
+        for raw in _records(source.path):
+            if offset - start >= CHUNK_BYTES:
+                yield Attempt(_chunk(source, start, first, number, renamed))
+                start, first, renamed = offset, number, []
+            renamed += _renamed(source, raw, number, names)
+            offset, number = offset + raw.size, number + 1
+    except EndsJob:
+        raise
     except Exception as error:
         if number > first:
             yield Attempt(_chunk(source, start, first, number, renamed))
@@ -137,6 +138,41 @@ def _image_record(item: Item, features: Features) -> ImageRecord:
     truth = None if features.truth is None else Truth(features.truth)
     content = content_of(item.key, features.image, truth)
     return ImageRecord(replace(item, content=content, truth=truth), features.image)
+
+
+def _records(path: str, offset: int = 0) -> Iterator[RawRecord]:
+    """The records of a shard from some byte on, as ``read_records`` has them.
+
+    After a transient error of the storage, reading goes on with the record that it came in.
+
+    Raises:
+        BadImage: As of ``read_records``.
+        InputLost: No other shard could be read there, either.
+        Exception: The storage fails.
+    """
+    tries = 0
+    while True:
+        try:
+            with open_shard(path) as file:
+                if offset:
+                    file.seek(offset)
+                for raw in read_records(file):
+                    offset, tries = offset + raw.size, 0
+                    yield raw
+            return
+        except BadImage:
+            raise
+        except Exception as error:
+            tries += 1
+            pause_or_raise(error, tries, InputLost, path)
+
+
+def _is_compressed(path: str) -> bool:
+    def ask() -> bool:
+        with open_shard(path) as file:
+            return isinstance(file, gzip.GzipFile)
+
+    return persistently(ask, InputLost, path)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,16 @@
 """Shards: read, and cut into chunks, against what was written to them."""
 
+import functools
 import gzip
+import io
 import os
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
+from apache_beam.io.filesystem import BeamIOError
 
-from pipeline.failures import Failure
+from pipeline.failures import Failure, InputLost
 from pipeline.records import (
     Chunk,
     Finished,
@@ -18,8 +22,9 @@ from pipeline.records import (
     Truth,
     content_of,
 )
-from pipeline.storage import shards
+from pipeline.storage import errors, shards
 from pipeline.storage.shards import cut_shard, read_shard, rest_of_shard
+from tests.pipeline.object_store import ObjectStore
 from tests.pipeline.shard_files import example, write_shard
 
 
@@ -227,3 +232,46 @@ def test_a_record_whose_length_looks_like_a_compressed_file_is_read(tmp_path):
     write_shard(tmp_path / "s.tfrecord", [record])
     found, failures, broken = read_all(source_of(tmp_path / "s.tfrecord"))
     assert len(found) == 1 and failures == broken == []
+
+
+class Shaky(ObjectStore):
+    """A store whose reads break off after so many bytes, with one error after the other."""
+
+    errors: ClassVar[list[Exception]] = []
+
+    @classmethod
+    def scheme(cls):
+        return "shaky"
+
+    def open(self, path, *_, **__):
+        file = super().open(path)
+        if self.errors:
+            file.read = functools.partial(self._read, file)
+        return file
+
+    def _read(self, file, size=-1):
+        if file.tell() > 400 and self.errors:
+            raise self.errors.pop()
+        return io.BytesIO.read(file, size)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_shard_is_read_on_after_a_transient_error(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(errors, "PAUSES", (0,) * 5)
+    path = tmp_path / f"s.tfrecord{suffix}"
+    write_shard(path, [example(b"%d" % number, os.urandom(60)) for number in range(30)])
+    whole = list(read_shard(source_of(path)))
+    monkeypatch.setattr(Shaky, "files", {"shaky://s": path.read_bytes()})
+    monkeypatch.setattr(Shaky, "errors", [ConnectionResetError(), TimeoutError()])
+    assert list(read_shard(source_of("shaky://s"))) == whole and Shaky.errors == []
+
+
+def test_a_shard_that_is_refused_ends_the_job(tmp_path, monkeypatch):
+    path = tmp_path / "s.tfrecord"
+    write_shard(path, [example(b"%d" % number, b"x" * 60) for number in range(30)])
+    refused = BeamIOError("refused", {"shaky://s": 403})
+    monkeypatch.setattr(Shaky, "files", {"shaky://s": path.read_bytes()})
+    for function in (read_shard, cut_shard):
+        monkeypatch.setattr(Shaky, "errors", [refused])
+        with pytest.raises(InputLost, match="permission is denied"):
+            list(function(source_of("shaky://s")))
