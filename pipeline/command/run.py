@@ -135,9 +135,11 @@ def run(job: Job, options: AnnotateOptions, words: LastWords) -> int | None:
     finally:
         if remote is None or is_over(remote, options):
             end(job.output)
+            words.text = _how_to_go_on(options)
     clear(job.output, [TEMPORARY])
     found = result.metrics().query(MetricsFilter().with_name(KEPT))["counters"]
-    return sum(counter.result for counter in found)
+    # A job service says None for 0.
+    return sum(counter.result or 0 for counter in found)
 
 
 def _pipeline(options: AnnotateOptions) -> beam.Pipeline:

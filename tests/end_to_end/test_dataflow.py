@@ -199,7 +199,7 @@ def test_a_job_that_fails_is_one_line_and_status_1(cloud, state, error, said_of_
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")
     (line,) = said(err)
-    assert said_of_it in line
+    assert said_of_it in line and "goes on without" not in line
     assert "running.json" not in names_in(cloud.bucket, "out/journal/")
 
 

@@ -47,7 +47,7 @@ def test_the_staged_package_does_the_whole_job_as_this_process_does(python, tmp_
         assert len(workers_of(pool)) == 4
     status, _, err = run("--input=in/*.tfrecord", "--output=here", cwd=tmp_path, timeout=LIMIT)
     assert status == 0, err
-    assert len(list((tmp_path / "out" / "masks").iterdir())) == 11
+    assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 11
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
 
 
@@ -76,7 +76,8 @@ def test_a_worker_that_is_killed_ends_the_job_and_a_resume_does_the_rest(python,
         assert (process.returncode, out) == (1, ""), err
         (line,) = said(err)
         assert line.startswith("run_pipeline.py: the job broke: "), err
-        assert "--resume" in line
+        assert line.endswith("the same command with --resume goes on from there")
+        assert "goes on without" not in line
         assert not (output / "summary.json").exists()
         # Of the job that was given up, they may still have a bundle.
         for other in others:
