@@ -49,12 +49,10 @@ class Annotate(beam.PTransform):
                 job.output, job.threshold, window, job.processes, job.max_pixels
             )
             failures = (loaded.failures, decoded.failures, segmented.failures, scored.failures)
-        journaled = (
-            (scored.results, loaded.renewed)
-            | "Finished" >> beam.Flatten()
-            | "WriteJournal" >> WriteJournal(job.output)
-        )
+        journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
+        # Not flattened before: local runners would gather all rows there, and then write them.
+        renewed = loaded.renewed | "RenewJournal" >> WriteJournal(job.output)
         return Outcome(
-            (journaled, loaded.rows) | "Rows" >> beam.Flatten(),
+            (journaled, renewed, loaded.rows) | "Rows" >> beam.Flatten(),
             failures | "Failures" >> beam.Flatten(),
         )

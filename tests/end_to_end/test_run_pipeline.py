@@ -28,7 +28,7 @@ def test_annotates_the_bundled_sample(sample):
         r"11 images, 0 failures, \d+\.\d s, \d+\.\d images/s, output in output\n",
         out + err,
     )
-    assert len(list(output.glob("masks/*.png"))) == 11
+    assert len(list(output.glob("masks/*/*.png"))) == 11
     lines = (output / "metrics" / "metrics-00000-of-00001.jsonl").read_text().splitlines()
     assert len(lines) == 11
     assert json.loads((output / "summary.json").read_text())["with_truth"] == 5
@@ -49,7 +49,7 @@ def test_needs_no_network(tmp_path):
 
 def test_the_rotated_photo_has_an_upright_mask(sample):
     _, output = sample
-    assert Image.open(output / "masks" / "hopper.png").size == (512, 600)
+    assert Image.open(next(output.glob("masks/*/hopper.png"))).size == (512, 600)
 
 
 def test_masks_show_the_objects(sample):
@@ -64,7 +64,7 @@ def test_refuses_an_output_that_is_not_empty(sample):
     status, _, err = run("--runner=DirectRunner", cwd=output.parent)
     assert status == 2
     assert "--output 'output' is not empty" in err
-    assert len(list(output.glob("masks/*.png"))) == 11
+    assert len(list(output.glob("masks/*/*.png"))) == 11
 
 
 @pytest.mark.slow

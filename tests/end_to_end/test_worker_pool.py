@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 # Workers that cannot import wait without a word.
 LIMIT = 600
+COUNT = 400
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +56,18 @@ def test_a_worker_that_is_killed_ends_the_job_and_a_resume_does_the_rest(python,
     # Beam's job service for one machine tries no bundle again; those of clusters do.
     (tmp_path / "in").mkdir()
     rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    for number in range(100):
-        rough.resize((1000 + number, 750)).save(tmp_path / "in" / f"{number}.jpg")
+    rough.resize((1000, 750)).save(tmp_path / "in" / "0.jpg")
+    for number in range(1, COUNT):
+        os.link(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{number}.jpg")
     write_network(tmp_path / "net.keras")
     mine = ("--input=in", "--model=net.keras", "--image_size=64")
     output = tmp_path / "out"
     with cluster(python, tmp_path / "cluster", workers=2) as (flags, pool):
         process = start(*flags, *mine, "--output=out", cwd=tmp_path)
         end = time.monotonic() + LIMIT
-        while len(list(output.glob("masks/*.png"))) < 5 and process.poll() is None:
-            assert time.monotonic() < end
+        # Rows of finished images, beside what says whose they are, and that the job runs.
+        while len(list(output.glob("journal/*"))) < 3:
+            assert process.poll() is None and time.monotonic() < end
             time.sleep(0.02)
         with pytest.raises(
             UsageError, match=r"is being written to by job \S+ \(RUNNING, localhost:"
@@ -82,13 +85,13 @@ def test_a_worker_that_is_killed_ends_the_job_and_a_resume_does_the_rest(python,
         # Of the job that was given up, they may still have a bundle.
         for other in others:
             os.kill(other, signal.SIGKILL)
-    assert 5 <= len(list(output.glob("masks/*.png"))) < 100
+    assert 0 < len(list(output.glob("masks/*.png"))) < COUNT
     with cluster(python, tmp_path / "another", workers=2) as (flags, _):
         status, out, err = run(
             *flags, *mine, "--output=out", "--resume", cwd=tmp_path, timeout=LIMIT
         )
     assert status == 0, err
-    assert "100 images (" in out and " of an earlier run), 0 failures" in out
+    assert f"{COUNT} images (" in out and " of an earlier run), 0 failures" in out
     status, _, err = run(*mine, "--output=here", cwd=tmp_path, timeout=LIMIT)
     assert status == 0, err
     assert contents(output) == contents(tmp_path / "here")

@@ -39,16 +39,26 @@ def test_hints_are_on_all_of_the_composite_and_nowhere_else(job):
             assert found == (expected if within else {}), name
             inside.update([name.split("/")[1]] if within else [])
     wanted = {"Decode", "Segment", "WriteAndScore"} if job.masks is None else {"Score"}
-    assert inside == {"Load", *wanted, "WriteJournal"}
+    assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal"}
 
 
 @pytest.mark.parametrize("job", JOBS, ids=["annotate", "score"])
 def test_the_composite_is_one_fused_stage(job):
     proto = graph(job)
+    gathered = {
+        output
+        for transform in proto.components.transforms.values()
+        if transform.unique_name.startswith("Annotate/")
+        and transform.spec.urn == primitives.FLATTEN.urn
+        for output in transform.outputs.values()
+    }
     cuts = {primitives.GROUP_BY_KEY.urn, "beam:transform:reshuffle:v1"}
     for transform in proto.components.transforms.values():
         if transform.unique_name.startswith("Annotate/"):
             assert transform.spec.urn not in cuts, transform.unique_name
+            # Local runners gather all that goes into a Flatten before anything comes out of it.
+            for name in transform.inputs.values():
+                assert name not in gathered, transform.unique_name
             # Each has the one input: no side input, for which a runner waits.
             if transform.spec.urn == primitives.PAR_DO.urn:
                 assert len(transform.inputs) == 1, transform.unique_name
