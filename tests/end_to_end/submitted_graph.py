@@ -38,12 +38,14 @@ def measure(graph):
 
 
 def side_inputs(graph):
-    """Collections that are side inputs, with a step that takes them."""
+    """Collections that are side inputs, with the first step, by name, that takes them."""
     found = {}
     for step in graph.components.transforms.values():
         if step.spec.urn == primitives.PAR_DO.urn:
             payload = api.ParDoPayload.FromString(step.spec.payload)
-            found |= {step.inputs[tag]: step.unique_name for tag in payload.side_inputs}
+            for tag in payload.side_inputs:
+                collection = step.inputs[tag]
+                found[collection] = min(step.unique_name, found.get(collection, step.unique_name))
     return found
 
 

@@ -122,7 +122,11 @@ def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud
         assert max(of["largest"] for of in measured.values()) > 50_000  # Photos were measured.
         for collection, step in (grouped(graph) | between_workers(graph)).items():
             assert measured[collection]["largest"] < 10_000, step
-        sides[count] = {step: measured[name] for name, step in side_inputs(graph).items()}
+        names = graph.components.pcollections
+        sides[count] = {
+            f"{step} {names[name].unique_name}": measured[name]
+            for name, step in side_inputs(graph).items()
+        }
     assert sides[3].keys() == sides[12].keys()
     with_hints, without = hinted(graph)
     assert {name.partition("/")[0] for name in with_hints} == {"Annotate"}
