@@ -107,9 +107,8 @@ def summarize(found: dict[tuple[int, str], Usage]) -> tuple[list[dict], list[Goa
     goals = []
     for (count, flag), usage in found.items():
         if count == 1_000_000:
-            goals.append(
-                Goal(f"seconds of {flag}, a million images finished", usage.wall, "<=", 60)
-            )
+            what = f"{flag} with a million images finished"
+            goals.append(Goal(f"seconds of {what}", usage.wall, "<=", 60))
             goals.append(Goal(f"peak memory of {what}, MiB", usage.peak, "<=", 1536))
     return rows, goals
 
