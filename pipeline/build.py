@@ -7,6 +7,7 @@ import apache_beam as beam
 from pipeline.job_settings import Job
 from pipeline.output_layout import FAILURES, METRICS
 from pipeline.stages.annotate import Annotate
+from pipeline.stages.blocks import Pack, unpack
 from pipeline.stages.compact import CompactJournal
 from pipeline.stages.cut import CutShards
 from pipeline.stages.find import FindSources
@@ -24,7 +25,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         resume = Resume(job.output, scores=job.masks is not None, verify=job.verify)
         resumed = sources | "Resume" >> resume
         sources = resumed.results
-        rows.append(resumed.rows)
+        rows.append(resumed.rows | "PackFinished" >> Pack())
         failures.append(resumed.failures)
 
     cut = sources | "Cut" >> CutShards(job.read_timeout)
@@ -33,7 +34,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     annotated = (
         cut.results | beam.Reshuffle() | "Annotate" >> Annotate(job).with_resource_hints(**hints)
     )
-    rows = (*rows, annotated.results) | "Rows" >> beam.Flatten()
+    rows.append(annotated.results | "PackRows" >> Pack())
+    rows = rows | "Rows" >> beam.Flatten() | "Row" >> beam.FlatMap(unpack)
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
     rows | "WriteRows" >> WriteLines(job.output, METRICS)

@@ -28,6 +28,7 @@ METRIC_MEANS = (
 _AVERAGED = DESCRIPTION_MEANS + METRIC_MEANS
 _ONE = 2**40
 _THRESHOLDS = 256
+_NO_CURVE = (0,) * _THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ class DatasetStatistics:
             counts=tuple(map(add, self.counts, other.counts)),
             sums=tuple(map(add, self.sums, other.sums)),
             curves=self.curves + other.curves,
-            f_curve=tuple(map(add, self.f_curve, other.f_curve)),
-            e_curve=tuple(map(add, self.e_curve, other.e_curve)),
+            # Most images come without curves, and then there is nothing to add.
+            f_curve=_added(self.f_curve, other.f_curve) if other.curves else self.f_curve,
+            e_curve=_added(self.e_curve, other.e_curve) if other.curves else self.e_curve,
         )
 
     def result(self) -> dict:
@@ -141,9 +143,13 @@ def merge_all(parts: Iterable[DatasetStatistics]) -> DatasetStatistics:
     return reduce(DatasetStatistics.merge, parts, DatasetStatistics.empty())
 
 
+def _added(curve: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(add, curve, other))
+
+
 def _fixed_point(curve: np.ndarray | None) -> tuple[int, ...]:
     if curve is None:
-        return (0,) * _THRESHOLDS
+        return _NO_CURVE
     # Python integers, since 64 bits would overflow after eight million images.
     return tuple(np.rint(np.asarray(curve) * _ONE).astype(np.int64).tolist())
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 
 from pipeline.records import Chunk, ListedFile, Source
+from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import in_window
 from pipeline.storage.mask_names import (
     claim_of_image,
@@ -35,7 +36,8 @@ class NameSources(beam.PTransform):
     def expand(self, files):
         """Groups what could share a name, and tells it apart."""
         claims = files | "Claims" >> beam.ParDo(_Claims(self.input_format))
-        return claims | beam.GroupByKey() | "Name" >> beam.FlatMapTuple(name_group)
+        grouped = (claims,) | GroupInBlocks()
+        return grouped | "Name" >> beam.FlatMapTuple(lambda claim, found: name_group(claim, *found))
 
 
 class _Claims(beam.DoFn):
@@ -48,9 +50,10 @@ class _Claims(beam.DoFn):
         self.folders: set[str] = set()
 
     def process(self, file: ListedFile) -> Iterator[tuple[str, ListedFile]]:
-        self.folders |= claims_of_folders(file.key)
-        claim = claim_of_shard if is_shard(file.path, self.input_format) else claim_of_image
-        yield claim(file.key), file
+        claim_of = claim_of_shard if is_shard(file.path, self.input_format) else claim_of_image
+        claim = claim_of(file.key)
+        self.folders |= claims_of_folders(claim)
+        yield claim, file
 
     def finish_bundle(self) -> Iterator:
         for claim in sorted(self.folders):

@@ -10,6 +10,7 @@ import apache_beam as beam
 
 from pipeline.failures import Attempt, BadImage, Failure
 from pipeline.records import ListedFile, Note, Source
+from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import Outcome, emit
 from pipeline.storage.pair_names import name_of_image, name_of_truth
 from pipeline.storage.patterns import real_path
@@ -49,8 +50,8 @@ class PairPhotos(beam.PTransform):
             lambda one, _: int(one.chunk is None), 2
         )
         joined = _joined(photos, truths, self.patterns, self.truth)
-        paired = joined | "Photos" >> beam.FlatMapTuple(lambda _, found: photo_sources(found))
-        notes = joined | "Notes" >> beam.FlatMapTuple(lambda _, found: pair_notes(found))
+        paired = joined | "Photos" >> beam.FlatMapTuple(lambda _, found: photo_sources(*found))
+        notes = joined | "Notes" >> beam.FlatMapTuple(lambda _, found: pair_notes(*found))
         return Paired((shards, paired) | beam.Flatten(), notes)
 
 
@@ -74,35 +75,35 @@ class PairMasks(beam.PTransform):
         masks, truths = masks_truths
         joined = _joined(masks, truths, (self.masks,), self.truth)
         attempts = joined | beam.FlatMapTuple(
-            lambda _, found: map(emit, mask_sources(found))
+            lambda _, found: map(emit, mask_sources(*found))
         ).with_outputs("failures", main="results")
         return Outcome(attempts.results, attempts.failures)
 
 
-def photo_sources(found: dict) -> Iterator[Source]:
+def photo_sources(files: list[Source], truths: list[ListedFile]) -> Iterator[Source]:
     """The sources of the photos of one name. A truth that a manifest gives counts first."""
     # Photos and masks may lie in one folder. A photo is never its own truth, however it is spelt.
-    photos = {real_path(source.path) for source in found["files"]}
-    truths = [truth for truth in found["truths"] if real_path(truth.path) not in photos]
-    truth = min(truths, default=None)
-    for source in found["files"]:
+    photos = {real_path(source.path) for source in files}
+    others = [truth for truth in truths if real_path(truth.path) not in photos]
+    truth = min(others, default=None)
+    for source in files:
         given = source.truth is not None or truth is None
         yield source if given else _with_truth(source, truth)
 
 
-def pair_notes(found: dict) -> Iterator[Note]:
+def pair_notes(files: list[Source], truths: list[ListedFile]) -> Iterator[Note]:
     """What of one name has no partner."""
-    for source in photo_sources(found):
+    for source in photo_sources(files, truths):
         if source.truth is None:
             yield Note("images have no ground truth", source.path)
-    if not found["files"]:
-        for truth in found["truths"]:
+    if not files:
+        for truth in truths:
             yield Note("ground truths have no image", truth.path)
 
 
-def mask_sources(found: dict) -> Iterator[Attempt[Source]]:
+def mask_sources(masks: list[ListedFile], truths: list[ListedFile]) -> Iterator[Attempt[Source]]:
     """The sources of the masks of one name, or what is missing."""
-    masks, truths = sorted(found["files"]), sorted(found["truths"])
+    truths = sorted(truths)
     for mask in masks:
         if truths:
             source = Source(mask.path, mask.key, mask.path, size=mask.size, stamp=mask.stamp)
@@ -126,9 +127,7 @@ def _missing(file: ListedFile, reason: str, message: str) -> Attempt:
 def _joined(
     files: beam.PCollection, truths: beam.PCollection, patterns: Sequence[str], truth: str
 ) -> beam.PCollection:
-    """(name, {"files": photos or masks, "truths": truths})."""
-    by_name = {
-        "files": files | "Name" >> beam.Map(lambda f: (name_of_image(f, patterns, truth), f)),
-        "truths": truths | "NameOfTruth" >> beam.Map(lambda f: (name_of_truth(f, truth), f)),
-    }
-    return by_name | "Join" >> beam.CoGroupByKey()
+    """(name, (photos or masks, truths))."""
+    named = files | "Name" >> beam.Map(lambda f: (name_of_image(f, patterns, truth), f))
+    truths = truths | "NameOfTruth" >> beam.Map(lambda f: (name_of_truth(f, truth), f))
+    return (named, truths) | "Join" >> GroupInBlocks()

@@ -19,6 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, OutputLost, attempt
 from pipeline.records import Finished, MetricsRow, Source
+from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import FAILURES, emit, in_window
 from pipeline.storage.errors import persistently
 from pipeline.storage.journal_files import journal_files, newest, read_lines
@@ -84,10 +85,8 @@ class Resume(beam.PTransform):
             | beam.Reshuffle()
             | "ReadJournal" >> beam.FlatMap(_by_source)
         )
-        joined = {
-            "sources": sources | "Source" >> beam.Map(lambda source: (source.mask, source)),
-            "rows": rows,
-        } | "Join" >> beam.CoGroupByKey()
+        by_mask = sources | "Source" >> beam.Map(lambda source: (source.mask, source))
+        joined = (by_mask, rows) | "Join" >> GroupInBlocks()
         compare = _Compare(self.output, self.scores, self.verify)
         compared = joined | "Compare" >> beam.ParDo(compare).with_outputs(
             FAILURES, ROWS, main="results"
@@ -105,10 +104,10 @@ class _Compare(beam.DoFn):
     def start_bundle(self):
         self.waiting: list[tuple[Source, list[MetricsRow]]] = []
 
-    def process(self, joined: tuple[str, dict]) -> Iterator:
-        _, found = joined
-        rows = list(newest(found["rows"]).values())
-        for source in found["sources"]:
+    def process(self, joined: tuple[str, tuple[list, list]]) -> Iterator:
+        _, (sources, lines) = joined
+        rows = list(newest(lines).values())
+        for source in sources:
             self.waiting.append((source, rows))
             if len(self.waiting) >= TOGETHER:
                 yield from self._flush()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
+from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
+from pipeline.stages.blocks import Pack, pack, unpack
 from pipeline.storage.files import write_file
 
 # About so many lines in a file: as many as a worker can sort in memory.
@@ -31,10 +34,16 @@ class WriteLines(beam.PTransform):
     def expand(self, records):
         """Writes at least one file; for no records an empty one, but on S3 (``write_file``)."""
         lines = records | "Line" >> beam.Map(lambda record: (record.key, record.to_json()))
-        files = lines | beam.combiners.Count.Globally() | beam.Map(_file_count)
+        blocks = lines | "Pack" >> Pack()
+        files = (
+            blocks
+            | "Size" >> beam.Map(lambda block: len(unpack(block)))
+            | "Count" >> beam.CombineGlobally(sum)
+            | "Files" >> beam.Map(_file_count)
+        )
         # Each file has a seed, so that one without a line is written, too.
         seeds = files | "Seed" >> beam.FlatMap(lambda count: [(n, None) for n in range(count)])
-        placed = lines | "Place" >> beam.Map(_place, AsSingleton(files))
+        placed = blocks | "Place" >> beam.FlatMap(_place, AsSingleton(files))
         return (
             (seeds, placed)
             | beam.Flatten()
@@ -47,12 +56,18 @@ def _file_count(lines: int) -> int:
     return max(1, -(-lines // LINES))
 
 
-def _place(line: tuple[str, str], files: int) -> tuple[int, tuple[str, str]]:
-    return zlib.crc32(line[0].encode(errors="surrogatepass")) % files, line
+def _place(block: bytes, files: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of a block, as blocks by the number of the file that they belong to."""
+    placed = defaultdict(list)
+    for key, line in unpack(block):
+        placed[zlib.crc32(key.encode(errors="surrogatepass")) % files].append((key, line))
+    for number, lines in placed.items():
+        yield number, pack(lines)
 
 
 def _write_lines(group: tuple, files: int, output: str, name: str) -> None:
-    number, lines = group
-    text = "".join(f"{line}\n" for _, line in sorted(filter(None, lines)))
+    number, blocks = group
+    lines = [line for block in blocks if block is not None for line in unpack(block)]
+    text = "".join(f"{line}\n" for _, line in sorted(lines))
     path = f"{name}/{name}-{number:05d}-of-{files:05d}.jsonl"
     write_file(output, path, text.encode())

@@ -53,9 +53,9 @@ def claim_of_shard(key: str) -> str:
     return _folded(_safe_folder(shard_stem(key))) + "/"
 
 
-def claims_of_folders(key: str) -> set[str]:
-    """The claims of the folders in which the masks of an image or a shard lie."""
-    folders = _folded(_safe(key)).split("/")[:-1]
+def claims_of_folders(claim: str) -> set[str]:
+    """The claims of the folders in which the masks of an image or a shard with a claim lie."""
+    folders = claim.rstrip("/").split("/")[:-1]
     return {"/".join(folders[:depth]) + "/" for depth in range(1, len(folders) + 1)}
 
 

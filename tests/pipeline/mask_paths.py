@@ -89,8 +89,8 @@ def places_of_records(keys, shard=SHARD):
 
 def folders_of(shards, images):
     """What the pipeline does with shards: the folders of their masks."""
-    marks = set().union(*map(claims_of_folders, [*shards, *images]))
     claims = [claim_of_shard(key) for key in shards]
+    marks = set().union(*map(claims_of_folders, [*claims, *map(claim_of_image, images)]))
     return [
         name_shard(key, f"/place/{n}", is_alone=claims.count(claim) == 1 and claim not in marks)
         for n, (key, claim) in enumerate(zip(shards, claims, strict=True))

@@ -24,7 +24,7 @@ def photos_of(files):
 
 
 def sources(files, truths):
-    return list(photo_sources({"files": photos_of(files), "truths": truths}))
+    return list(photo_sources(photos_of(files), truths))
 
 
 def test_a_photo_has_its_truth_or_none():
@@ -45,7 +45,7 @@ def test_of_what_nobody_has_listed_nobody_knows_whether_it_changed():
 def test_the_truth_that_a_manifest_gives_counts_first():
     (photo,) = photos_of(below("/in/", "a.jpg"))
     given = replace(photo, truth="/mine.png")
-    assert list(photo_sources({"files": [given], "truths": below("/t/", "a.png")})) == [given]
+    assert list(photo_sources([given], below("/t/", "a.png"))) == [given]
 
 
 def test_of_many_truths_the_first_name_counts():
@@ -76,7 +76,7 @@ def test_a_mask_or_a_truth_may_lack_its_partner():
     masks, truths = below("/m/", "c/a.png"), below("/t/", "c/a.jpg")
 
     def only(masks, truths):
-        (found,) = mask_sources({"files": masks, "truths": truths})
+        (found,) = mask_sources(masks, truths)
         return found
 
     assert only(masks, truths).result == Source(
