@@ -68,12 +68,9 @@ setup(
             "hypothesis>=6.170,<7",
             # Builds the wheel and the sdist whose contents a test looks at; 82 lacks pkg_resources.
             "setuptools>=70.1,<82",
-            # What talks to stand-ins for Google's storage and Dataflow, and the first of these.
-            "apache-beam[gcp]>=2.77,<3",
-            "gcp-storage-emulator>=2026.7,<2027",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
-            # Buckets on this machine, and what finds them.
+            # Buckets on this machine, and what finds them and a stand-in for Dataflow.
             "apache-beam[aws,gcp]>=2.77,<3",
             "gcp-storage-emulator>=2026.7,<2027",
             "moto[server]>=5.2,<6",

@@ -85,7 +85,9 @@ def measure(counts: Sequence[int]) -> dict[tuple[int, str], Usage]:
             for flag in ("--plan", "--resume"):
                 flags = ["--resume", "--plan"] if flag == "--plan" else [flag]
                 usage = run([*command, *flags], folder)
-                said = f"{count} images are finished" if flag == "--plan" else f"{count} images ("
+                said = f"{count} images are finished"
+                if flag == "--resume":
+                    said = f"{count} images ({count} of an earlier run)"
                 if said not in usage.text:
                     raise RuntimeError(f"not every image was finished:\n{usage.text}")
                 found[count, flag] = usage

@@ -6,7 +6,7 @@ COPY setup.py README.md LICENSE ./
 COPY model model
 COPY pipeline pipeline
 # The weights are part of the package.
-RUN pip install --no-cache-dir '.[gcp]'
+RUN pip install --no-cache-dir '.[gcp,heic]'
 
 # The bundled photos, from outside the source: an image whose package or weights are missing, or
 # whose libraries do not go together, is never finished.

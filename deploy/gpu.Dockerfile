@@ -12,7 +12,7 @@ COPY setup.py README.md LICENSE ./
 COPY model model
 COPY pipeline pipeline
 # In one step, so that the same TensorFlow is meant. The weights are part of the package.
-RUN pip install --no-cache-dir '.[gcp]' 'tensorflow[and-cuda]'
+RUN pip install --no-cache-dir '.[gcp,heic]' 'tensorflow[and-cuda]'
 
 # The bundled photos, on the processor: nothing that builds an image has a GPU.
 WORKDIR /annotator

@@ -34,11 +34,14 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     annotated = (
         cut.results | beam.Reshuffle() | "Annotate" >> Annotate(job).with_resource_hints(**hints)
     )
-    rows.append(annotated.results | "PackRows" >> Pack())
+    rows.append(annotated.results)
     rows = rows | "Rows" >> beam.Flatten() | "Row" >> beam.FlatMap(unpack)
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
-    rows | "WriteRows" >> WriteLines(job.output, METRICS)
-    failures | "WriteFailures" >> WriteLines(job.output, FAILURES)
-    summary = (rows, failures, found.notes) | "WriteSummary" >> WriteSummary(job.output)
-    summary | "CompactJournal" >> CompactJournal(job.output)
+    written = (
+        rows | "WriteRows" >> WriteLines(job.output, METRICS),
+        failures | "WriteFailures" >> WriteLines(job.output, FAILURES),
+    )
+    summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
+    summed_up = (rows, failures, found.notes) | "WriteSummary" >> summary
+    summed_up | "CompactJournal" >> CompactJournal(job.output)

@@ -75,7 +75,6 @@ def _add_data_flags(add) -> None:
         metavar="R",
         help="exit with status 3 if a larger share of the images failed (default: %(default)g)",
     )
-
     add(
         "--allow_lost_shards",
         action="store_true",

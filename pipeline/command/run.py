@@ -28,9 +28,10 @@ from pipeline.command.runners import (
 )
 from pipeline.command.running import begin, end, submitted
 from pipeline.command.validate import validate
+from pipeline.failures import ended_by
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
-from pipeline.storage.files import clear, lost_output
+from pipeline.storage.files import clear
 from pipeline.storage.journal_files import changes, start
 
 DONE, BROKEN, USAGE, TOO_MANY_FAILURES = 0, 1, 2, 3
@@ -62,7 +63,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return USAGE
     except Exception as error:
-        if not isinstance(error, JobEnded | OutOfTouch) and lost_output(error) is None:
+        if not isinstance(error, JobEnded | OutOfTouch) and ended_by(error) is None:
             traceback.print_exc()
         print(f"run_pipeline.py: {_reason(error)}; {words.text}", file=sys.stderr)
         return BROKEN
@@ -202,7 +203,7 @@ def _reason(error: Exception) -> str:
     """One line that says why a job ended."""
     if isinstance(error, JobEnded | OutOfTouch):
         return str(error)
-    return f"the job broke: {_last_line(lost_output(error) or error)}"
+    return f"the job broke: {_last_line(ended_by(error) or error)}"
 
 
 def _last_line(error: Exception) -> str:

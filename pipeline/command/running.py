@@ -16,10 +16,10 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.command.options import UsageError
+from pipeline.command.options import UsageError, unusable
 from pipeline.command.remote_jobs import RemoteJob, has_ended, state_of
 from pipeline.output_layout import JOURNAL
-from pipeline.storage.files import delete, write_file
+from pipeline.storage.files import delete, read_file, write_file
 
 RUNNING = "running.json"
 
@@ -49,10 +49,12 @@ def check_not_running(output: str, options: PipelineOptions) -> None:
         UsageError: One does, or may do so.
     """
     path = _path(output)
-    if not FileSystems.exists(path):
+    try:
+        text = read_file(path) if FileSystems.exists(path) else None
+    except Exception as error:
+        raise unusable(f"--output {output!r} cannot be used", error) from error
+    if text is None:
         return
-    with FileSystems.open(path, compression_type="uncompressed") as file:
-        text = file.read()
     unknown = f"if you know that none does any more, delete {path}"
     try:
         mark = json.loads(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from pipeline.job_settings import Job
+from pipeline.stages.blocks import Pack
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.journal import WriteJournal
 from pipeline.stages.load import Load
@@ -19,7 +20,7 @@ from pipeline.stages.write import WriteAndScore
 
 
 class Annotate(beam.PTransform):
-    """``Source`` to ``MetricsRow`` that is in the journal, with a mask on storage for each.
+    """``Source`` to blocks of ``MetricsRow`` in the journal, with a mask on storage for each.
 
     Args:
         job: The settings. With ``masks``, existing masks are scored and no network is asked.
@@ -52,7 +53,12 @@ class Annotate(beam.PTransform):
         journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
         # Not flattened before: local runners would gather all rows there, and then write them.
         renewed = loaded.renewed | "RenewJournal" >> WriteJournal(job.output)
+        rows = (
+            journaled | "PackNew" >> Pack(),
+            renewed | "PackRenewed" >> Pack(),
+            loaded.rows | "PackKept" >> Pack(),
+        )
         return Outcome(
-            (journaled, renewed, loaded.rows) | "Rows" >> beam.Flatten(),
+            rows | "Rows" >> beam.Flatten(),
             failures | "Failures" >> beam.Flatten(),
         )

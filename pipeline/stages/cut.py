@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import apache_beam as beam
 
+from pipeline.failures import Attempt, Failure
 from pipeline.records import Source
-from pipeline.stages.load import rest_of_source
 from pipeline.stages.outcomes import Outcome, split_attempts
 from pipeline.stages.timed_reads import TimedReads
-from pipeline.storage.shards import CUT_BYTES, cut_shard
+from pipeline.storage.shards import CUT_BYTES, INDEX, cut_shard
+
+# A chunk is read in about so many times what an image may take.
+PATIENCE = 10
 
 
 class CutShards(beam.PTransform):
@@ -33,11 +38,20 @@ class CutShards(beam.PTransform):
                 ahead=2,
                 at_once=2,
                 name="cut",
-                timeout=self.timeout,
-                on_timeout=rest_of_source,
+                timeout=PATIENCE * self.timeout,
+                on_timeout=rest_of_cut,
             ),
         )
         return Outcome((small, cut.results) | beam.Flatten(), cut.failures)
+
+
+def rest_of_cut(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
+    """What comes instead of the chunks after the first ``count``: the shard, or a failure."""
+    if count == 0:
+        yield Attempt(source)
+    else:
+        place = f"{source.path}, after {count} chunks"
+        yield Attempt(failure=Failure.of(place, INDEX, error))
 
 
 def is_large(source: Source) -> bool:

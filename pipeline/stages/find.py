@@ -29,7 +29,7 @@ class FindSources(beam.PTransform):
 
     def _photos(self, begin) -> InputOutcome:
         job = self.job
-        listed = begin | "ListFiles" >> ListFiles(job.inputs, job.input_format)
+        listed = begin | "ListFiles" >> ListFiles(job.inputs, job.input_format, manifests=True)
         sources = listed.results | "Name" >> NameSources(job.input_format)
         if job.truth is None:
             return InputOutcome(sources, listed.failures, listed.notes)

@@ -10,6 +10,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, BadImage, InputLost, attempt
 from pipeline.records import ListedFile, Note
+from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
 from pipeline.storage.errors import persistently
 from pipeline.storage.manifest import manifest_of, read_manifest
@@ -25,27 +26,28 @@ class ListFiles(beam.PTransform):
 
     Args:
         patterns: What ``list_pattern`` takes, or a manifest behind ``@``.
-        input_format: Likewise.
+        input_format: As for ``list_pattern``.
+        manifests: Whether a pattern behind ``@`` is a manifest.
     """
 
-    def __init__(self, patterns: tuple[str, ...], input_format: str):
+    def __init__(self, patterns: tuple[str, ...], input_format: str, *, manifests: bool = False):
         super().__init__()
         self.patterns = patterns
         self.input_format = input_format
+        self.manifests = manifests
 
     def expand(self, begin) -> InputOutcome:
         """Lists each pattern."""
         patterns = begin | beam.Create(self.patterns)
-        listing = beam.ParDo(_List(self.input_format))
+        listing = beam.ParDo(_List(self.input_format, self.manifests))
         listed = patterns | "List" >> listing.with_outputs(FAILURES, NOTES, main="results")
         files, notes = listed.results, listed.notes
         if len(self.patterns) > 1 or any(map(manifest_of, self.patterns)):
-            files = (
-                files
-                | "RealPath" >> beam.Map(lambda file: (real_path(file.path), file))
-                | beam.CombinePerKey(min)
-                | beam.Values()
-            )
+            by_path = files | "RealPath" >> beam.Map(lambda file: (real_path(file.path), file))
+            same = (by_path,) | "Same" >> GroupInBlocks()
+            files = same | "First" >> beam.MapTuple(lambda _, found: first_of(*found))
+            at_odds = same | "AtOdds" >> beam.FlatMapTuple(lambda _, found: at_odds_of(*found))
+            notes = (notes, at_odds) | "AllNotes" >> beam.Flatten()
             notes = (
                 notes
                 | "NotePath" >> beam.Map(lambda n: ((n.kind, real_path(n.example)), n.example))
@@ -56,11 +58,12 @@ class ListFiles(beam.PTransform):
 
 
 class _List(beam.DoFn):
-    def __init__(self, input_format: str):
+    def __init__(self, input_format: str, manifests: bool):
         self.input_format = input_format
+        self.manifests = manifests
 
     def process(self, pattern: str) -> Iterator:
-        manifest = manifest_of(pattern)
+        manifest = manifest_of(pattern) if self.manifests else None
         if manifest is not None:
             yield from map(emit, read_manifest(manifest))
             return
@@ -69,6 +72,19 @@ class _List(beam.DoFn):
         yield from map(emit, attempts_of(listing))
         for note in notes_of(listing):
             yield TaggedOutput(NOTES, note)
+
+
+def first_of(same: list[ListedFile]) -> ListedFile:
+    """Of the entries of one file, the one that counts: what a manifest says of it comes first."""
+    return min(same, key=lambda file: (not file.truth, not file.name, file))
+
+
+def at_odds_of(same: list[ListedFile]) -> Iterator[Note]:
+    """Notes on the entries of one file that say something else than the one that counts."""
+    first = first_of(same)
+    for file in same:
+        if (file.name or first.name, file.truth or first.truth) != (first.name, first.truth):
+            yield Note("entries name a file again, with another name or truth", file.path)
 
 
 def attempts_of(listing: Listing) -> Iterator[Attempt[ListedFile]]:

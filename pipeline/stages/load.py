@@ -145,7 +145,8 @@ def _compared(
         row = replace(before.row, item=replace(old, origin=item.origin))
         return Kept(row, is_renewed=old.origin != item.origin)
     if old.content and old.content != item.content:
-        if item.truth is not None and item.truth.failure is not None:
+        unread = item.truth is not None and item.truth.failure is not None
+        if unread and before.row.level_counts is not None:
             # The finished row has figures. Without its truth the image would get a poorer one.
             raise BadImage(item.truth.failure.reason, item.truth.failure.message)
         if not scores:
@@ -171,7 +172,9 @@ def _read_pair(source: Source) -> ImageRecord:
 
 def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:
     content = content_of(source.key, image, truth)
-    origin = Origin(source.mask, source.stamp)
+    # Of a truth that cannot be read now nobody knows what it is, so it is read again on a resume.
+    unread = truth is not None and truth.failure is not None
+    origin = Origin(source.mask, "" if unread else source.stamp)
     return ImageRecord(Item(source.key, source.mask, content, truth, origin=origin), image)
 
 

@@ -28,8 +28,8 @@ from pipeline.storage.journal_files import journal_files, newest, read_lines
 KEPT = "kept"
 # Tag of their rows.
 ROWS = "rows"
-# Sources whose masks are looked for together, and how many masks at the same time.
-TOGETHER = 256
+# About so many masks are looked for together, and how many at the same time.
+TOGETHER = 512
 AT_ONCE = 16
 
 
@@ -52,7 +52,7 @@ class Compared:
     """A source that was compared with the journal.
 
     Attributes:
-        source: What is to be read, with what is finished of it; None if all of it is.
+        source: What is to be read, with what there is of it; None if it is finished.
         rows: The rows of all images of it, if all are finished; else none.
     """
 
@@ -103,20 +103,22 @@ class _Compare(beam.DoFn):
 
     def start_bundle(self):
         self.waiting: list[tuple[Source, list[MetricsRow]]] = []
+        self.count = 0
 
     def process(self, joined: tuple[str, tuple[list, list]]) -> Iterator:
         _, (sources, lines) = joined
         rows = list(newest(lines).values())
         for source in sources:
             self.waiting.append((source, rows))
-            if len(self.waiting) >= TOGETHER:
+            self.count += 1 + len(rows)
+            if self.count >= TOGETHER:
                 yield from self._flush()
 
     def finish_bundle(self) -> Iterator:
         yield from map(in_window, self._flush())
 
     def _flush(self) -> Iterator:
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting, self.count = self.waiting, [], 0
         for one in compare_all(waiting, self.output, self.scores, self.verify):
             if one.failure is not None:
                 yield emit(one)
@@ -146,7 +148,7 @@ def compare_all(
             yield Attempt(failure=replace(failed.failure, key=source.key))
             continue
         finished = [Finished(row, there[row.item.mask].result) for row in rows]
-        # Rows of what the source was before count for nothing.
+        # Rows of what the source was before do not make it finished.
         current = [one for one in finished if one.row.item.origin.stamp == source.stamp != ""]
         if not verify and is_complete(current):
             yield Attempt(Compared(None, tuple(one.row for one in current)))

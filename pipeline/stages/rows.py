@@ -32,7 +32,7 @@ class WriteLines(beam.PTransform):
         self.name = name
 
     def expand(self, records):
-        """Writes at least one file; for no records an empty one, but on S3 (``write_file``)."""
+        """Writes at least one file; for no records an empty one."""
         lines = records | "Line" >> beam.Map(lambda record: (record.key, record.to_json()))
         blocks = lines | "Pack" >> Pack()
         files = (

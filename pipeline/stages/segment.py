@@ -17,7 +17,7 @@ from apache_beam.utils.shared import Shared
 
 from model.inference.tensorflow_notices import without_notices
 from model.presets import PRESETS
-from pipeline.failures import Attempt, BadImage, BrokenWorker, Failure, attempt
+from pipeline.failures import Attempt, BadImage, BrokenWorker, EndsJob, Failure, attempt
 from pipeline.images.photo import is_flat
 from pipeline.job_settings import Job
 from pipeline.records import DecodedImage, Prediction
@@ -255,6 +255,8 @@ class _Loaded:
         begun = time.perf_counter()
         try:
             self.network = load()
+        except EndsJob:
+            raise
         except Exception as error:
             raise _broken("it has no network", error) from error
         self._seconds = [time.perf_counter() - begun]

@@ -23,11 +23,13 @@ class WriteSummary(beam.PTransform):
 
     Args:
         output: The output folder.
+        after: What is to be written before it: once the summary is there, all else is.
     """
 
-    def __init__(self, output: str):
+    def __init__(self, output: str, after: beam.PCollection):
         super().__init__()
         self.output = output
+        self.after = after
 
     def expand(self, rows_failures_notes):
         """Merges the statistics of rows, counts reasons and notes, writes."""
@@ -56,6 +58,7 @@ class WriteSummary(beam.PTransform):
             AsSingleton(lost_shards),
             AsDict(noted),
             self.output,
+            AsSingleton(self.after | "Written" >> beam.combiners.Count.Globally()),
         )
 
 
@@ -89,6 +92,7 @@ def write_summary(
     lost_shards: int,
     notes: Mapping[str, tuple[int, str]],
     output: str,
+    written: int = 0,
 ) -> None:
     """Writes ``summary.json``.
 
@@ -100,6 +104,7 @@ def write_summary(
             many images they hold; each counts as one failure.
         notes: What is said of the input to the number of cases and an example.
         output: The output folder.
+        written: Number of the files that had to be written before.
     """
     values = statistics.result()
     done, failed = values.pop("images"), sum(failures.values())

@@ -36,6 +36,8 @@ TRANSIENT = frozenset(
         # Exceptions of Python, requests, urllib3, google-auth, botocore and azure-core.
         *("TimeoutError", "ConnectionError", "Timeout", "HTTPException", "ProtocolError"),
         *("TransportError", "HTTPClientError", "ResponseStreamingError", "IncompleteReadError"),
+        # Its errno is not that of a system error.
+        "SSLError",
         *("ServiceRequestError", "ServiceResponseError", "ChunkedEncodingError", "DataCorruption"),
     }
 )
@@ -86,6 +88,8 @@ ENDS_JOB_OF_WRITES = ENDS_JOB | {
     "NSQuotaExceededException": _QUOTA,
 }
 # The name of a file is at fault, or what is there already: a retry would fail, too.
+# Codes of one object that come with the status of a refusal.
+_OF_ONE_OBJECT = frozenset({"InvalidObjectState"})
 _NAME_AT_FAULT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, *range(400, 500))
 # Seconds before a transient error is tried again, each a little shorter or longer by chance, so
 # that workers do not come back all at once.
@@ -146,7 +150,7 @@ def pause_or_raise(error: Exception, tries: int, lost: type[EndsJob], place: str
 def why_job_ends(error: BaseException, writes: bool) -> str | None:
     """Why an error is not of one file, in words; None if it may be."""
     table = ENDS_JOB_OF_WRITES if writes else ENDS_JOB
-    known = _first_known(error, TRANSIENT | table.keys())
+    known = _first_known(error, TRANSIENT | table.keys() | _OF_ONE_OBJECT)
     return table.get(known) if known not in TRANSIENT else None
 
 

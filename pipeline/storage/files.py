@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.failures import BadImage, EndsJob, InputLost, OutputLost, ended_by
+from pipeline.failures import BadImage, InputLost, OutputLost
 from pipeline.output_layout import TEMPORARY
 from pipeline.storage.errors import persistently
 from pipeline.storage.objects import delete_objects, is_object, read_object, write_object
@@ -23,11 +23,6 @@ MAX_FILE_BYTES = 256 << 20
 _PIECE = 1 << 20
 # Files that are listed before they are deleted, so that few names are held: a page of S3.
 _PAGE = 1000
-
-
-def lost_output(error: BaseException | None) -> EndsJob | None:
-    """What ended the job behind an error, also one that another process sent; or None."""
-    return ended_by(error)
 
 
 def read_file(path: str) -> bytes:

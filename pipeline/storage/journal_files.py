@@ -8,6 +8,7 @@ files in ``journal/compacted``. A later line of a mask replaces an earlier one.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ import numpy as np
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
+from model.metrics.counts import LevelCounts
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
@@ -44,7 +46,7 @@ def read_head(output: str) -> dict | None:
         ValueError: The file is damaged.
     """
     path = FileSystems.join(output, JOURNAL, JOURNAL_HEAD)
-    if not FileSystems.exists(path):
+    if not _exists(path):
         return None
     return json.loads(read_file(path))
 
@@ -135,12 +137,15 @@ def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
             values.get("is_last", True),
         )
         counts = values.get("level_counts")
+        if counts is not None:
+            counts = base64.b64decode(counts)
+            LevelCounts.from_bytes(counts)  # Tells whether they are damaged.
         row = MetricsRow(
             Item(values["key"], values["mask"], values["content"], origin=origin),
             tuple(values["size"]),
             values.get("status", "ok"),
             values["values"],
-            counts and base64.b64decode(counts),
+            counts,
         )
         return values["written"], row
     except (AttributeError, KeyError, TypeError) as error:
@@ -186,7 +191,7 @@ def append(output: str, rows: Iterable[MetricsRow]) -> None:
         OutputLost: The journal is gone.
     """
     # The mount point of a lost mount is an empty folder that can be written to.
-    if not FileSystems.exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
+    if not _exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
         raise OutputLost(f"{output} has lost its journal: was it moved, or its mount lost?")
     now = time.time_ns()
     lines = "".join(to_line(row, now) + "\n" for row in rows)
@@ -233,6 +238,10 @@ def compact(output: str, paths: list[str]) -> None:
 def drop_running(output: str) -> None:
     """Removes what ``append`` wrote, once ``compact`` has taken all of it."""
     clear(output, [RUNNING])
+
+
+def _exists(path: str) -> bool:
+    return persistently(functools.partial(FileSystems.exists, path), OutputLost, path)
 
 
 def _match(pattern: str) -> list[FileMetadata]:

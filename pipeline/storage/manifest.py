@@ -66,6 +66,8 @@ def _next(path: str, entries: Iterator[tuple[int, dict | str]]) -> tuple[int, di
         return next(entries, None)
     except BadImage:
         raise
+    except csv.Error as error:
+        raise InputLost(f"cannot read {path}: {error}") from error
     except Exception as error:
         raise InputLost(f"cannot read {path}: {in_words(error)}") from error
 
@@ -74,7 +76,7 @@ def _entries(path: str, lines: Iterable[str]) -> Iterator[tuple[int, dict | str]
     """The number of each line that is not empty, and what it says; text if that is no entry."""
     name = path.lower().removesuffix(".gz")
     if name.endswith(".csv"):
-        rows = csv.DictReader(lines)
+        rows = csv.DictReader(lines, strict=True)
         if "path" not in (rows.fieldnames or ()):
             raise BadImage("bad_manifest", "its first line names no column path")
         for row in rows:
@@ -113,7 +115,9 @@ def _from_json(line: str) -> dict:
 
 
 def _text(entry: dict, column: str) -> str:
-    value = entry.get(column) or ""
+    value = entry.get(column)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise BadImage("bad_manifest", f"{column} is no text")
     return value

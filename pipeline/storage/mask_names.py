@@ -123,7 +123,9 @@ class RecordNames:
             number: The record's number.
         """
         plain = plain_name(self._shard, own, number)
-        key = f"{plain.key}#{number}" if plain.key in self._keys else plain.key
+        key = plain.key
+        while key in self._keys:
+            key = f"{key}#{number}"
         whole = own and _candidates(own)[1]
         for name in filter(None, (_below(self._shard, plain), whole)):
             if _folded(name) not in self._taken:
@@ -133,7 +135,7 @@ class RecordNames:
             while _folded(name) in self._taken:
                 name = f"{name}~{number}"
         self._taken.add(_folded(name))
-        self._keys.add(plain.key)
+        self._keys.add(key)
         return Named(key, f"{self._shard.mask}/{name}.png")
 
 

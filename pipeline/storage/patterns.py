@@ -148,11 +148,11 @@ def _broken_links(folder: str) -> list[FileMetadata]:
 def _is_output(path: str, folder: str) -> bool:
     """Whether an earlier job, whose output folder lies in a folder, wrote a file."""
     below = path[len(folder) :]
-    for name in OUTPUTS:
-        start = f"/{below}".find(f"/{name}/")
-        if start >= 0 and _has_journal(folder + below[:start]):
-            return True
-    return False
+    return any(
+        _has_journal(folder + below[: found.start()])
+        for name in OUTPUTS
+        for found in re.finditer(f"/{re.escape(name)}(?=/)", f"/{below}")
+    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,6 +13,8 @@ FIELDS = {"name", "description", "streaming", "parameters"}
 PARAMETER_FIELDS = {"name", "label", "helpText", "isOptional", "regexes", "paramType"}
 # Values that a user would give, and one that the regex has to refuse.
 EXAMPLES = {
+    # Each worker would decide.
+    "precision": (["float32", "bfloat16", "float16"], "auto"),
     "input": (["gs://photos/2026/*.jpg", "gs://photos/all", "@gs://photos/list.txt"], "photos"),
     "output": (["gs://masks/2026"], "gs://masks"),
     "sdk_container_image": (["europe-docker.pkg.dev/p/annotator/cpu:1"], "cpu"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.failures import (
     OutputLost,
     TimedOut,
     attempt,
+    ended_by,
 )
 
 
@@ -81,3 +83,19 @@ def test_every_reason_is_in_the_documentation():
     reasons = set(re.findall(given, code))
     told = set(re.findall(r"`([a-z_]+)`", (root / "docs" / "reliability.md").read_text()))
     assert {"too_large", "timed_out", "bad_name", "truth_size", "not_finite"} < reasons <= told
+
+
+def test_the_lost_output_behind_an_error_is_found():
+    lost = OutputLost("cannot write to out: no space is left")
+    try:
+        try:
+            raise lost
+        except OutputLost as error:
+            raise OutputLost(f"{error} [while running 'Write']") from error
+    except OutputLost as error:
+        assert ended_by(error) is lost
+        text = "".join(traceback.format_exception(error))
+    # As the error of a worker in another process comes.
+    told = ended_by(RuntimeError(text))
+    assert str(told) == "cannot write to out: no space is left"
+    assert ended_by(ValueError("x")) is None

@@ -39,7 +39,8 @@ def test_hints_are_on_all_of_the_composite_and_nowhere_else(job):
             assert found == (expected if within else {}), name
             inside.update([name.split("/")[1]] if within else [])
     wanted = {"Decode", "Segment", "WriteAndScore"} if job.masks is None else {"Score"}
-    assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal"}
+    packs = {"PackNew", "PackRenewed", "PackKept"}
+    assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal", *packs}
 
 
 @pytest.mark.parametrize("job", JOBS, ids=["annotate", "score"])

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
+from model.metrics.counts import count_levels
 from pipeline.failures import Failure, TimedOut
 from pipeline.job_settings import Job
 from pipeline.records import (
@@ -25,6 +27,8 @@ from pipeline.stages.load import Kept, Load, load, read_source, rest_of_source
 from pipeline.storage.journal_files import append, journal_files, start
 from tests.pipeline.journal_rows import journaled
 from tests.pipeline.shard_files import example, lay, write_shard
+
+COUNTS = count_levels(np.zeros((2, 3), np.uint8), np.ones((2, 3), bool)).to_bytes()
 
 
 def photo(folder, name="a", truth=None):
@@ -123,7 +127,8 @@ def finished(source, mask_is_there=True, stamp="3-1.5"):
     """The source with the row of what it is now."""
     item = read_one(source).result.item.without_truth()
     item = replace(item, origin=replace(item.origin, stamp=stamp))
-    row = MetricsRow(item, (3, 4), "ok", {"mae": 0.5})
+    with_figures = source.truth is not None and Path(source.truth).exists()
+    row = MetricsRow(item, (3, 4), "ok", {"mae": 0.5}, COUNTS if with_figures else None)
     return replace(source, finished=(Finished(row, mask_is_there),))
 
 
@@ -183,6 +188,18 @@ def test_a_finished_image_whose_truth_can_no_longer_be_read_keeps_its_row(tmp_pa
     assert (failure.key, failure.stage) == ("a.jpg", "read")
     assert failure.message.endswith("t.png'") and failure.reason != "BadImage"
     assert journal_files(output) == []
+
+
+def test_an_image_whose_row_never_had_figures_is_done_again_without_its_truth(tmp_path, output):
+    source = finished(photo(tmp_path))
+    source = replace(photo(tmp_path, truth="gone.png"), finished=source.finished)
+    assert isinstance(loaded(source, output).result, ImageRecord)
+
+
+def test_a_truth_that_cannot_be_read_is_read_again_on_a_resume(tmp_path):
+    # Its listing may be what it was once it can be read.
+    lay(tmp_path, "a.jpg")
+    assert read_one(photo(tmp_path, truth="t.png")).result.item.origin.stamp == ""
 
 
 def test_an_image_that_was_finished_without_its_truth_stays_finished_without_it(tmp_path, output):

@@ -69,7 +69,8 @@ def test_the_stage_counts_masks_failures_by_reason_and_truths_that_are_of_no_use
         kinds = ("images have no ground truth", "files named *.txt are not read")
         notes = [Note(kinds[n % 2], f"{n}.jpg") for n in (7, 1, 4, 3)]
         noted = pipeline | "Notes" >> beam.Create(notes)
-        (rows, failed, noted) | WriteSummary(str(tmp_path))
+        after = pipeline | "After" >> beam.Create([None])
+        (rows, failed, noted) | WriteSummary(str(tmp_path), after)
     summary = read(tmp_path)
     counts = ("images", "masks", "failed", "lost_shards", "bad_truths", "with_truth")
     assert [summary[name] for name in counts] == [13, 10, 3, 1, 1, 6]

@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import resource
-import traceback
 import tracemalloc
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.failures import BadImage, OutputLost
 from pipeline.storage import errors, files
-from pipeline.storage.files import clear, delete, lost_output, read_file, write_file
+from pipeline.storage.files import clear, delete, read_file, write_file
 from tests.pipeline.object_store import ObjectStore
 from tests.pipeline.shard_files import files_below
 
@@ -178,22 +177,6 @@ def test_a_name_that_cannot_be_is_tried_once_and_is_its_own_trouble(tmp_path, mo
     with pytest.raises(OSError):
         write_file(str(tmp_path), name, b"x")
     assert files_below(tmp_path) == ["file"]
-
-
-def test_the_lost_output_behind_an_error_is_found():
-    lost = OutputLost("cannot write to out: no space is left")
-    try:
-        try:
-            raise lost
-        except OutputLost as error:
-            raise OutputLost(f"{error} [while running 'Write']") from error
-    except OutputLost as error:
-        assert lost_output(error) is lost
-        text = "".join(traceback.format_exception(error))
-    # As the error of a worker in another process comes.
-    told = lost_output(RuntimeError(text))
-    assert str(told) == "cannot write to out: no space is left"
-    assert lost_output(ValueError("x")) is None
 
 
 # Reading

@@ -209,6 +209,10 @@ def test_records_lie_in_a_folder_of_their_shard_under_their_own_names():
     names = RecordNames(Named("s", "masks/s"))
     shown = [names.name(key, number).key for number, key in enumerate(keys)]
     assert shown == ["s/a/b.jpg", "s/a/b.png", "s/a/b.jpg#2", "s/000003", "s/a/b.jpg#4"]
+    # A name may look like that of another.
+    names = RecordNames(Named("s", "masks/s"))
+    shown = [names.name(key, number).key for number, key in enumerate(["a", "a", "a#1", "a"])]
+    assert len(set(shown)) == 4
 
 
 def test_a_shard_shares_its_folder_with_nothing():
