@@ -58,7 +58,7 @@ def first_mask() -> tuple[float, float]:
         ) as process:
             while first is None and process.poll() is None:
                 time.sleep(_POLL)
-                if any(Path(output).glob("masks/*.png")):
+                if any(Path(output).glob("masks/**/*.png")):
                     first = time.perf_counter() - start
         end = time.perf_counter() - start
     if first is None:
