@@ -26,4 +26,4 @@ def test_a_converted_file_annotates_the_bundled_sample(tmp_path):
     source.unlink()
     model.unlink()
     assert finished.stdout.startswith("11 images, 0 failures")
-    assert len(list((tmp_path / "output" / "masks").glob("*.png"))) == 11
+    assert len(list((tmp_path / "output" / "masks").rglob("*.png"))) == 11

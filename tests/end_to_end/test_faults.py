@@ -42,7 +42,7 @@ def test_a_full_disk_is_said_what_is_done_is_kept_and_with_room_the_job_goes_on(
     script = f"""
 mkdir disk copy && mount -t tmpfs -o size=600k tmpfs disk || exit 77
 {COMMAND} --output=disk/out; echo "status $?"
-ls disk/out/masks > kept; cat disk/out/journal/*.jsonl > rows; find disk -size 0 -type f > empty
+ls disk/out/masks > kept; cat disk/out/journal/*/*.jsonl > rows; find disk -size 0 -type f > empty
 mount -o remount,size=9m disk
 {COMMAND} --output=disk/out --resume; echo "status $?"
 cp -r disk/out/. copy

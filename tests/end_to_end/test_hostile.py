@@ -11,6 +11,8 @@ from collections import Counter
 import pytest
 from PIL import Image
 
+from pipeline.storage.mask_names import shard_stem
+from pipeline.storage.patterns import is_shard
 from tests.end_to_end.command import SCRIPT
 from tests.hostile.corpus import make_corpus
 
@@ -69,10 +71,15 @@ def test_the_job_ends_and_says_that_many_images_failed(job):
     )
 
 
+def shown(one, key):
+    """The key of an image; of a record, with its shard."""
+    return f"{shard_stem(one.path)}/{key}" if is_shard(one.path) else key
+
+
 def test_every_image_is_a_row_or_a_failure_and_none_is_both(job):
     made, *_, rows, failures = job
     found = Counter(row["key"] for row in rows) + Counter(one["key"] for one in failures)
-    owed = Counter(key for one in made for key in one.keys if key)
+    owed = Counter(shown(one, key) for one in made for key in one.keys if key)
     # What has no name, or one that is not its own, goes by its place.
     places = found - owed
     assert not places & owed and set(places.values()) == {1}
@@ -80,7 +87,7 @@ def test_every_image_is_a_row_or_a_failure_and_none_is_both(job):
     unnamed = 0
     for one in made:
         name = one.path.rsplit("/", 1)[1].encode(errors="backslashreplace").decode()
-        mine = {key for key in places if name in key}
+        mine = {key for key in places if name in key or f"{shard_stem(name)}/" in key}
         least = one.keys.count("") + one.rest
         most = len(one.keys) + one.rest
         assert least <= sum(places.pop(key) for key in mine) <= most, one
