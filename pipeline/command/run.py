@@ -31,6 +31,7 @@ from pipeline.command.validate import validate
 from pipeline.failures import ended_by
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
+from pipeline.storage.errors import in_words
 from pipeline.storage.files import clear
 from pipeline.storage.journal_files import changes, start
 
@@ -69,7 +70,12 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         return BROKEN
     if kept is None:
         return DONE
-    summary = read_summary(job)
+    try:
+        summary = read_summary(job)
+    except Exception as error:
+        end = f"the job is done, but {SUMMARY} in {job.output} cannot be read: {in_words(error)}"
+        print(f"run_pipeline.py: {end}", file=sys.stderr)
+        return BROKEN
     report(job, summary, time.monotonic() - started, kept)
     too_many = summary["failed"] > options.max_failure_rate * summary["images"]
     lost = summary["lost_shards"] and not options.allow_lost_shards

@@ -49,5 +49,5 @@ class FindSources(beam.PTransform):
         return InputOutcome(
             paired.results,
             (masks.failures, truths.failures, paired.failures) | "Failures" >> beam.Flatten(),
-            (masks.notes, truths.notes) | "Notes" >> beam.Flatten(),
+            (masks.notes, truths.notes, paired.notes) | "Notes" >> beam.Flatten(),
         )

@@ -11,7 +11,7 @@ import apache_beam as beam
 from pipeline.failures import Attempt, BadImage, Failure
 from pipeline.records import ListedFile, Note, Source
 from pipeline.stages.blocks import GroupInBlocks
-from pipeline.stages.outcomes import Outcome, emit
+from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
 from pipeline.storage.pair_names import name_of_image, name_of_truth
 from pipeline.storage.patterns import real_path
 
@@ -70,14 +70,17 @@ class PairMasks(beam.PTransform):
         self.masks = masks
         self.truth = truth
 
-    def expand(self, masks_truths) -> Outcome:
+    def expand(self, masks_truths) -> InputOutcome:
         """Joins by name."""
         masks, truths = masks_truths
         joined = _joined(masks, truths, (self.masks,), self.truth)
         attempts = joined | beam.FlatMapTuple(
             lambda _, found: map(emit, mask_sources(*found))
-        ).with_outputs("failures", main="results")
-        return Outcome(attempts.results, attempts.failures)
+        ).with_outputs(FAILURES, main="results")
+        notes = joined | "Notes" >> beam.FlatMapTuple(
+            lambda _, found: unused_notes(found[1]) if found[0] else ()
+        )
+        return InputOutcome(attempts.results, attempts.failures, notes)
 
 
 def photo_sources(files: list[Source], truths: list[ListedFile]) -> Iterator[Source]:
@@ -99,6 +102,15 @@ def pair_notes(files: list[Source], truths: list[ListedFile]) -> Iterator[Note]:
     if not files:
         for truth in truths:
             yield Note("ground truths have no image", truth.path)
+        return
+    photos = {real_path(source.path) for source in files}
+    yield from unused_notes([one for one in truths if real_path(one.path) not in photos])
+
+
+def unused_notes(truths: list[ListedFile]) -> Iterator[Note]:
+    """Notes on the truths of one name but the first, which alone is used."""
+    for truth in sorted(truths)[1:]:
+        yield Note("ground truths are not used, as another has their name", truth.path)
 
 
 def mask_sources(masks: list[ListedFile], truths: list[ListedFile]) -> Iterator[Attempt[Source]]:

@@ -22,7 +22,6 @@ from apache_beam.metrics import Metrics
 from pipeline.failures import Attempt
 from pipeline.images.memory import keep_freed_memory
 from pipeline.stages.outcomes import emit, in_window
-from pipeline.storage.errors import retries_since_last_asked
 from pipeline.tally import hand_over, tallied
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -77,7 +76,6 @@ class InThreads(beam.DoFn):
         """Yields the results that are left."""
         while self.started:
             yield in_window(self._oldest())
-        hand_over({"retries": retries_since_last_asked()})
 
     def _oldest(self):
         begun = time.monotonic()

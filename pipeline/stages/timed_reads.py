@@ -18,7 +18,6 @@ from apache_beam.metrics import Metrics
 
 from pipeline.failures import Attempt, TimedOut
 from pipeline.stages.outcomes import emit, in_window
-from pipeline.storage.errors import retries_since_last_asked
 from pipeline.tally import hand_over, tallied
 
 # Seconds between two looks at what takes too long.
@@ -82,7 +81,6 @@ class TimedReads(beam.DoFn):
         while self.reads:
             for result in self._oldest():
                 yield in_window(result)
-        hand_over({"retries": retries_since_last_asked()})
 
     def _oldest(self) -> Iterator:
         read, count = self.reads.popleft(), 0

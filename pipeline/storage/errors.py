@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -17,6 +16,7 @@ from typing import TypeVar
 from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.failures import EndsJob, OutputLost
+from pipeline.tally import add
 
 T = TypeVar("T")
 
@@ -97,9 +97,6 @@ PAUSES = (0.1, 0.5, 2.0, 6.0, 20.0)
 # So often is a write tried again whose error says nothing.
 _UNKNOWN = 3
 
-_lock = threading.Lock()
-_retries = 0
-
 
 def persistently(function: Callable[[], T], lost: type[EndsJob], place: str) -> T:
     """Calls a function that reads or writes, and again after a transient error.
@@ -143,7 +140,7 @@ def pause_or_raise(error: Exception, tries: int, lost: type[EndsJob], place: str
         raise lost(f"cannot {verb} {place}: {reason}") from error
     if tries > len(PAUSES) or not _is_worth_another(error, tries, lost is OutputLost):
         raise error
-    _count_retry()
+    add("retries", 1)
     time.sleep(PAUSES[tries - 1] * random.uniform(0.5, 1.5))
 
 
@@ -168,23 +165,6 @@ def in_words(error: BaseException) -> str:
 def is_of_the_service(error: BaseException) -> bool:
     """Whether storage refuses or fails, so that a name was not mistyped."""
     return is_transient(error) or why_job_ends(error, writes=False) in _REFUSALS
-
-
-def retries_since_last_asked() -> int:
-    """How often something was tried again in this process since this was called last.
-
-    Beam's metrics work in Beam's own threads only, and storage is read and written in others.
-    """
-    global _retries
-    with _lock:
-        count, _retries = _retries, 0
-    return count
-
-
-def _count_retry() -> None:
-    global _retries
-    with _lock:
-        _retries += 1
 
 
 def _is_worth_another(error: Exception, tries: int, writes: bool) -> bool:

@@ -20,7 +20,6 @@ from model.networks.basnet import BASNet
 from pipeline.build import build
 from pipeline.images.truth import decode_mask
 from pipeline.job_settings import Job
-from pipeline.storage.errors import retries_since_last_asked
 from pipeline.storage.journal_files import start
 
 SAMPLE = Path(__file__).parents[2] / "pipeline" / "sample"
@@ -99,7 +98,6 @@ def output(tmp_path_factory):
     """The output of the pipeline on the sample, and its Beam metrics."""
     output = str(tmp_path_factory.mktemp("output"))
     job = Job(output, (str(SAMPLE),), image_size=SIZE, batch_size=BATCH)
-    retries_since_last_asked()  # Of other tests.
     return output, run(job)
 
 

@@ -6,7 +6,6 @@ from pipeline.failures import Attempt
 from pipeline.stages.outcomes import split_attempts
 from pipeline.stages.threads import InThreads
 from pipeline.stages.timed_reads import TimedReads
-from pipeline.storage.errors import retries_since_last_asked
 from pipeline.storage.files import read_file, write_file
 from pipeline.tally import add, tallied
 
@@ -30,7 +29,6 @@ def test_bytes_that_threads_read_and_write_are_counted_by_beam(tmp_path):
     def read(number):
         yield Attempt(len(read_file(f"{tmp_path}/{number}")))
 
-    retries_since_last_asked()  # Of other tests.
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         writing = InThreads(write, 2, "write", "written")
         written = split_attempts(pipeline | beam.Create([1, 20, 300]), "Write", writing)

@@ -3,8 +3,9 @@
 import apache_beam as beam
 from apache_beam.testing.util import assert_that
 
+from pipeline.failures import TimedOut
 from pipeline.records import Chunk, Source
-from pipeline.stages.cut import CutShards
+from pipeline.stages.cut import CutShards, rest_of_cut
 from pipeline.storage import shards
 from tests.pipeline.shard_files import example, write_shard
 
@@ -25,3 +26,11 @@ def test_large_shards_are_cut_and_all_else_passes_unread(tmp_path, monkeypatch):
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         cut = pipeline | beam.Create([large, small, photo]) | CutShards(60)
         assert_that(cut.results, right)
+
+
+def test_a_shard_that_is_not_cut_in_time_is_read_whole_and_one_cut_in_part_says_where():
+    shard = Source("/s.tfrecord", "s", "masks/s", size=shards.CUT_BYTES + 1, chunk=Chunk())
+    error = TimedOut("nothing came for 9 seconds")
+    assert [one.result for one in rest_of_cut(shard, 0, error)] == [shard]
+    (failure,) = (one.failure for one in rest_of_cut(shard, 3, error))
+    assert (failure.key, failure.stage) == ("/s.tfrecord, after 3 chunks", "index")

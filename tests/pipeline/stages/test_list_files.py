@@ -1,14 +1,15 @@
 """Listing: each file once, and names that cannot travel are failures."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.failures import Failure
-from pipeline.records import Note
-from pipeline.stages.list_files import ListFiles, attempts_of, notes_of
+from pipeline.records import ListedFile, Note
+from pipeline.stages.list_files import ListFiles, at_odds_of, attempts_of, first_of, notes_of
 from pipeline.storage.patterns import list_pattern
 from tests.pipeline.shard_files import lay
 
@@ -69,3 +70,13 @@ def test_what_is_passed_over_is_noted_with_what_would_read_it(tmp_path):
         ]
         assert_that(listed.notes, equal_to(expected))
     assert set(notes_of(list_pattern(*patterns))) == set(expected)
+
+
+def test_of_entries_of_one_file_what_a_manifest_says_counts_and_what_differs_is_said():
+    listed, named = ListedFile("/in/a.jpg", "/in/"), ListedFile("/in/a.jpg", "/", name="a")
+    with_truth = ListedFile("/in/a.jpg", "/", truth="/t.png")
+    other = ListedFile("/in/a.jpg", "/", truth="/u.png")
+    assert first_of([listed, named]) == named and list(at_odds_of([listed, named])) == []
+    assert first_of([named, other, with_truth]) == with_truth
+    assert len(list(at_odds_of([named, other, with_truth]))) == 2
+    assert list(at_odds_of([listed, replace(listed, folder="/")])) == []

@@ -8,7 +8,13 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.failures import Failure
 from pipeline.records import Chunk, ListedFile, Note, Source
-from pipeline.stages.pair import PairMasks, PairPhotos, mask_sources, photo_sources
+from pipeline.stages.pair import (
+    PairMasks,
+    PairPhotos,
+    mask_sources,
+    pair_notes,
+    photo_sources,
+)
 
 
 def below(folder, *names):
@@ -51,6 +57,15 @@ def test_the_truth_that_a_manifest_gives_counts_first():
 def test_of_many_truths_the_first_name_counts():
     truths = below("/t/", "a.png", "a.gif", "a.jpg")
     assert sources(below("/in/", "a.jpg"), truths)[0].truth == "/t/a.gif"
+
+
+def test_truths_that_are_not_used_are_said():
+    photo, truths = below("/t/", "a.jpg"), below("/t/", "a.png", "a.gif", "a.jpg")
+    # A photo in the folder of the truths is none.
+    assert list(pair_notes(photos_of(photo), truths)) == [
+        Note("ground truths are not used, as another has their name", "/t/a.png")
+    ]
+    assert list(pair_notes(photos_of(photo), truths[:1])) == []
 
 
 def test_photos_of_one_name_share_a_truth():

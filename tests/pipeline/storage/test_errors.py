@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import ssl
 
 import botocore.exceptions
 import pytest
@@ -141,3 +142,13 @@ def test_the_place_is_named_that_is_lost():
         persistently(denied, InputLost, "there")
     with pytest.raises(OutputLost, match="^cannot write to there: permission is denied$"):
         persistently(denied, OutputLost, "there")
+
+
+def test_an_archived_object_is_the_trouble_of_one_file():
+    assert why_job_ends(botocore_error("InvalidObjectState", 403), writes=False) is None
+    assert why_job_ends(botocore_error("AccessDenied", 403), writes=False) is not None
+
+
+def test_a_number_of_ssl_is_not_that_of_a_system_error():
+    error = ssl.SSLError(errno.EPERM, "bad record")
+    assert is_transient(error) and why_job_ends(error, writes=True) is None

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipeline.failures import BadImage
+from pipeline.failures import BadImage, InputLost
 from pipeline.records import ListedFile
 from pipeline.storage.manifest import check_manifest, manifest_of, read_manifest
 
@@ -82,3 +82,9 @@ def test_a_manifest_is_read_line_by_line(tmp_path):
 def test_a_manifest_that_begins_wrong_is_refused(tmp_path, name, text, message):
     with pytest.raises(BadImage, match=message):
         check_manifest(write(tmp_path, name, text))
+
+
+def test_a_quote_that_is_never_closed_swallows_no_file(tmp_path):
+    path = write(tmp_path, "list.csv", 'path\na.jpg\n"b.jpg\nc.jpg\n')
+    with pytest.raises(InputLost, match="cannot read .*list.csv"):
+        read(path)

@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.failures import BadImage, InputLost, OutputLost
 from pipeline.storage import errors, files, objects
 from pipeline.storage.files import clear, delete, read_file, write_file
+from pipeline.tally import tallied
 from tests.clouds import BREAK, CLOUDS
 
 
@@ -31,7 +32,6 @@ def cloud(emulator, monkeypatch):
     monkeypatch.setattr(errors, "PAUSES", (0,) * 5)
     emulator.fault = lambda *_: None
     emulator.empty()
-    errors.retries_since_last_asked()
     emulator.requests.clear()
     return emulator
 
@@ -92,11 +92,12 @@ def test_an_object_larger_than_any_image_is_refused(cloud, monkeypatch):
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_what_is_transient_is_tried_again_and_counted(cloud, status):
-    fails(cloud, *[status] * 3)
-    write_file(cloud.root, "in/a", b"data")
-    fails(cloud, *[status] * 3)
-    assert read_file(f"{cloud.root}/in/a") == b"data"
-    assert errors.retries_since_last_asked() == 6
+    with tallied() as tally:
+        fails(cloud, *[status] * 3)
+        write_file(cloud.root, "in/a", b"data")
+        fails(cloud, *[status] * 3)
+        assert read_file(f"{cloud.root}/in/a") == b"data"
+    assert tally["retries"] == 6
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -112,7 +113,6 @@ def test_what_no_retry_helps_ends_the_job_at_once(cloud, status):
         with pytest.raises(lost, match="permission is denied|credentials are not accepted"):
             call()
         assert len(cloud.requests) <= 3  # Google's library renews its token twice.
-    assert errors.retries_since_last_asked() == 0
 
 
 def test_a_bucket_that_is_not_there_ends_the_job(cloud):

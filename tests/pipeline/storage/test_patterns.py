@@ -178,3 +178,8 @@ def test_what_an_earlier_job_wrote_is_no_input_of_a_folder_around_it(tmp_path, p
     ]
     # Named outright, it is meant.
     assert keys(tmp_path / "out" / "masks") == ["a.png"]
+
+
+def test_the_output_of_a_job_inside_a_folder_called_masks_is_found(tmp_path):
+    lay(tmp_path, "masks/run/masks/a.png", "masks/run/journal/job.json", "masks/b.png")
+    assert keys(tmp_path) == ["masks/b.png"]
