@@ -1,0 +1,101 @@
+"""Checks that every pattern matches something, that is where workers can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apache_beam.io.filesystems import FileSystems
+
+from model.presets import PRESETS
+from pipeline.command.options import UsageError, unusable
+from pipeline.command.output_folder import check_apart
+from pipeline.command.runners import DATAFLOW_WORKERS
+from pipeline.job_settings import Job
+from pipeline.storage.manifest import check_manifest, manifest_of
+from pipeline.storage.pair_names import NAME, fault_of, joined_wildcards, truth_glob, unknown_names
+from pipeline.storage.patterns import is_shard, list_pattern, suffix_of
+
+# Files that are looked at to see whether a pattern can be used.
+ENOUGH = 1000
+
+
+def check_inputs(job: Job, overwrite: bool) -> None:
+    """Checks that every pattern matches, and that no input is an output of the job."""
+    for flag, patterns, kind in (
+        ("--input", job.inputs, job.input_format),
+        ("--masks", [job.masks], "images"),
+        ("--truth", [job.truth], "images"),
+    ):
+        for pattern in filter(None, patterns):
+            paths = _check_pattern(flag, pattern, kind)
+            if flag != "--truth" and not all(is_shard(path, kind) for path in paths):
+                _check_wildcards(flag, pattern, job.truth or "")
+            if overwrite:
+                check_apart(flag, paths, job.output, "--overwrite removes")
+            if job.resume:
+                check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
+
+
+def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
+    """Checks that each wildcard before a ``{name}`` has one to be joined with."""
+    wanted = joined_wildcards(truth) if NAME in truth else 0
+    if joined_wildcards(pattern) < wanted:
+        raise UsageError(
+            f"--truth {truth!r} has {wanted} wildcards before {NAME}, each for what the same one "
+            f"of {flag} matched, but {flag} {pattern!r} has {joined_wildcards(pattern)}"
+        )
+
+
+def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
+    is_truth = flag == "--truth"
+    if is_truth and (fault := fault_of(pattern)):
+        raise UsageError(f"{flag} {pattern!r}: {fault}")
+    glob = truth_glob(pattern) if is_truth else pattern
+    try:
+        manifest = manifest_of(pattern) if flag == "--input" else None
+        if manifest is not None:
+            check_manifest(manifest)
+            return []
+        # Workers list all.
+        listing = list_pattern(glob, input_format, limit=ENOUGH)
+        if not listing.files:
+            listing = list_pattern(glob, input_format)
+    except Exception as error:
+        raise unusable(f"{flag} {pattern!r} cannot be read", error) from error
+    if not listing.files and listing.passed_over:
+        names = ", ".join(sorted({suffix_of(path) for path in listing.passed_over}))
+        raise UsageError(
+            f"{flag} {pattern!r} holds {len(listing.passed_over)} files, but none named like an "
+            f"image or a shard ({names}); a glob, such as {pattern.rstrip('/')}/*, takes them all"
+        )
+    if not listing.files:
+        unknown, hint = unknown_names(pattern), ""
+        if unknown:
+            hint = f"; {', '.join(unknown)} stands for nothing but itself"
+            hint += f", {NAME} for the name of an image" if is_truth else ""
+        elif NAME in pattern and not is_truth:
+            hint = f"; {NAME} is known in --truth only"
+        raise UsageError(f"{flag} {pattern!r} matches no file{hint}")
+    return [file.path for file in listing.files]
+
+
+def check_remote(job: Job, workers: str, shared_disk: bool) -> None:
+    """Checks that workers on other machines can see every path."""
+    hint = "name a bucket, such as gs://bucket/folder"
+    if workers != DATAFLOW_WORKERS:
+        if shared_disk:
+            return
+        hint += ", or add --shared_disk if every worker sees this path"
+    values: dict[str, Sequence[str | None]] = {
+        "--output": [job.output],
+        "--input": [manifest_of(pattern) or pattern for pattern in job.inputs],
+        "--masks": [job.masks],
+        "--truth": [job.truth],
+        "--model": [job.model],
+    }
+    for flag, paths in values.items():
+        for path in filter(None, paths):
+            if FileSystems.get_scheme(path) is None and path not in PRESETS:
+                raise UsageError(
+                    f"{flag} {path!r} is on this machine, where {workers} may not see it; {hint}"
+                )
