@@ -27,6 +27,8 @@ setup(
         "h5py>=3.14,<4",
         # Arrays between the stages, and the metrics.
         "numpy>=2.4,<3",
+        # Parquet files of photos; Beam needs it, too. Releases before 25 were not tried.
+        "pyarrow>=25,<26",
         # Decodes photos and writes masks; its releases change how unusual modes are converted.
         "pillow>=12.3,<13",
         # Components and distance transforms of the metrics.
@@ -68,6 +70,9 @@ setup(
             "hypothesis>=6.170,<7",
             # Builds the wheel and the sdist whose contents a test looks at; 82 lacks pkg_resources.
             "setuptools>=70.1,<82",
+            # Write the shards that are read: Hugging Face's Parquet, and tars.
+            "datasets>=5.2,<6",
+            "webdataset>=1.0.2,<2",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
             # Buckets on this machine, and what finds them and a stand-in for Dataflow.

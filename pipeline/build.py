@@ -14,6 +14,7 @@ from pipeline.stages.find import FindSources
 from pipeline.stages.resume import Resume
 from pipeline.stages.rows import WriteLines
 from pipeline.stages.summary import WriteSummary
+from pipeline.storage.raw_records import fields_of
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -28,7 +29,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         rows.append(resumed.rows | "PackFinished" >> Pack())
         failures.append(resumed.failures)
 
-    cut = sources | "Cut" >> CutShards(job.read_timeout)
+    cut = sources | "Cut" >> CutShards(job.read_timeout, fields_of(job))
     hints = dict(hint.split("=", 1) for hint in job.hints)
     # Names only: what is read stays with the worker that reads it.
     annotated = (

@@ -14,7 +14,11 @@ class Job:
     Attributes:
         output: The output folder.
         inputs: Patterns of images and shards; unused with ``masks``.
-        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``.
+        input_format: ``"auto"``, ``"images"``, ``"tfrecord"``, ``"webdataset"`` or ``"parquet"``.
+        image_field: What holds the image in a record: a feature, the suffix of a member, or a
+            column. Empty for the convention of the format.
+        truth_field: Likewise of the ground truth.
+        name_field: Likewise of the name.
         truth: Pattern of ground truth of image files, or None.
         masks: Pattern of existing masks to score instead of running a model, or None.
         model: A preset or a Keras file.
@@ -37,6 +41,9 @@ class Job:
     output: str
     inputs: tuple[str, ...] = ()
     input_format: str = "auto"
+    image_field: str = ""
+    truth_field: str = ""
+    name_field: str = ""
     truth: str | None = None
     masks: str | None = None
     model: str = "basnet_mini"

@@ -45,11 +45,12 @@ class Chunk:
     """Records of a shard that follow one another; all of them by default.
 
     Attributes:
-        offset: Where in the shard they start, in bytes.
+        offset: Where in the shard they start: in bytes, or in rows of Parquet.
         first: Number of the first.
         count: How many there are; None for all to the shard's end.
         is_last: Whether they are the shard's last.
         renamed: (number, key, mask) of the records whose names others of the shard have, too.
+        form: The shard's format: ``"tfrecord"``, ``"webdataset"`` or ``"parquet"``.
     """
 
     offset: int = 0
@@ -57,6 +58,7 @@ class Chunk:
     count: int | None = None
     is_last: bool = True
     renamed: tuple[tuple[int, str, str], ...] = ()
+    form: str = "tfrecord"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -10,13 +10,19 @@ from model.presets import PRESETS
 from pipeline.command.options import UsageError, unusable
 from pipeline.command.output_folder import check_apart
 from pipeline.command.runners import DATAFLOW_WORKERS
+from pipeline.failures import BadImage
 from pipeline.job_settings import Job
 from pipeline.storage.manifest import check_manifest, manifest_of
 from pipeline.storage.pair_names import NAME, fault_of, joined_wildcards, truth_glob, unknown_names
-from pipeline.storage.patterns import is_shard, list_pattern, suffix_of
+from pipeline.storage.patterns import IMAGES, format_of, is_shard, list_pattern, suffix_of
+from pipeline.storage.raw_records import fields_of
+from pipeline.storage.shards import check_shard
 
 # Files that are looked at to see whether a pattern can be used.
 ENOUGH = 1000
+FIELD_FLAGS = ("image_field", "truth_field", "name_field")
+# Reasons that say that flags look for images in the wrong place.
+_NOT_THERE = ("missing_column", "missing_feature", "no_images")
 
 
 def check_inputs(job: Job, overwrite: bool) -> None:
@@ -26,14 +32,18 @@ def check_inputs(job: Job, overwrite: bool) -> None:
         ("--masks", [job.masks], "images"),
         ("--truth", [job.truth], "images"),
     ):
-        for pattern in filter(None, patterns):
-            paths = _check_pattern(flag, pattern, kind)
+        found = {one: _check_pattern(flag, one, kind) for one in filter(None, patterns)}
+        for pattern, paths in found.items():
+            if flag == "--input" and manifest_of(pattern) is not None:
+                continue
             if flag != "--truth" and not all(is_shard(path, kind) for path in paths):
                 _check_wildcards(flag, pattern, job.truth or "")
             if overwrite:
                 check_apart(flag, paths, job.output, "--overwrite removes")
             if job.resume:
                 check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
+        if flag == "--input":
+            _check_shards(found, job)
 
 
 def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
@@ -54,8 +64,7 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     try:
         manifest = manifest_of(pattern) if flag == "--input" else None
         if manifest is not None:
-            check_manifest(manifest)
-            return []
+            return [check_manifest(manifest).path]
         # Workers list all.
         listing = list_pattern(glob, input_format, limit=ENOUGH)
         if not listing.files:
@@ -77,6 +86,38 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
             hint = f"; {NAME} is known in --truth only"
         raise UsageError(f"{flag} {pattern!r} matches no file{hint}")
     return [file.path for file in listing.files]
+
+
+def _check_shards(found: Mapping[str, Sequence[str]], job: Job) -> None:
+    """Checks that images are in the first shard of each format, where the flags look for them.
+
+    Args:
+        found: Patterns to the first of their files; of a manifest, to the first that it names.
+        job: The job.
+    """
+    paths = [path for some in found.values() for path in some]
+    shards = {format_of(path, job.input_format): path for path in reversed(paths)}
+    shards.pop(IMAGES, None)
+    given = [flag for flag in FIELD_FLAGS if getattr(job, flag)]
+    all_seen = (
+        not any(map(manifest_of, found)) and max(map(len, found.values()), default=0) < ENOUGH
+    )
+    if given and not shards and all_seen:
+        raise UsageError(
+            f"--{given[0]} is of shards, and --input names none of them ({', '.join(found)}); "
+            "leave it out, or say by --input_format what the files are"
+        )
+    fields = fields_of(job)
+    for form, path in shards.items():
+        if form == "tfrecord" and not given:
+            continue  # Loads TensorFlow. By convention, the names are what they are.
+        try:
+            check_shard(path, form, fields)
+        except BadImage as error:
+            if error.reason in _NOT_THERE:  # Else the shard is one failure of the job.
+                raise UsageError(f"--input {path}: {error}") from error
+        except Exception as error:
+            raise unusable(f"--input {path} cannot be read", error) from error
 
 
 def check_remote(job: Job, workers: str, shared_disk: bool) -> None:

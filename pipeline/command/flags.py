@@ -11,6 +11,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the command's own flags to a parser."""
     group = parser.add_argument_group("salient objects")
     _add_data_flags(group.add_argument)
+    _add_record_flags(group.add_argument)
     _add_output_flags(group.add_argument)
     _add_network_flags(group.add_argument)
 
@@ -32,13 +33,13 @@ def _add_data_flags(add) -> None:
         nargs="+",
         action="extend",
         metavar="PATTERN|@MANIFEST",
-        help="images or TFRecord shards: files, folders or globs on any Beam filesystem, or "
-        "behind an @ a file that names them, one a line, or .csv or .jsonl with path, truth and "
-        "name (default: the bundled sample)",
+        help="images, or shards of them (TFRecord, WebDataset .tar, Parquet): files, folders or "
+        "globs on any Beam filesystem, or behind an @ a file that names them, one a line, or .csv "
+        "or .jsonl with path, truth and name (default: the bundled sample)",
     )
     add(
         "--input_format",
-        choices=("auto", "tfrecord", "images"),
+        choices=("auto", "images", "tfrecord", "webdataset", "parquet"),
         default=Job.input_format,
         help="what the input is; auto goes by the names of the files (default: %(default)s)",
     )
@@ -80,6 +81,21 @@ def _add_data_flags(add) -> None:
         action="store_true",
         help="do not exit with status 3 because a shard could not be read to its end",
     )
+
+
+def _add_record_flags(add) -> None:
+    for flag, what, default in (
+        ("--image_field", "the image", "image/encoded, the suffix of an image, image"),
+        ("--truth_field", "the ground truth", "image/segmentation/class/encoded, mask.png, mask"),
+        ("--name_field", "the name", "image/filename, the key, the path in the image's column"),
+    ):
+        add(
+            flag,
+            default="",
+            metavar="NAME",
+            help=f"of shards: the feature (TFRecord), the suffix of a member (WebDataset) or the "
+            f"column (Parquet) that holds {what} (default: {default})",
+        )
 
 
 def _add_output_flags(add) -> None:

@@ -26,6 +26,9 @@ SAMPLE = str(Path(__file__).parents[1] / "sample" / "*.tfrecord")
 # Flags refused together with --masks. A value other than the default means that the user gave it.
 ANNOTATION_FLAGS = (
     "input_format",
+    "image_field",
+    "truth_field",
+    "name_field",
     "model",
     "image_size",
     "batch_size",

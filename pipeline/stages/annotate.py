@@ -17,6 +17,7 @@ from pipeline.stages.outcomes import Outcome
 from pipeline.stages.score import ScoreMasks
 from pipeline.stages.segment import SegmentImages, network_of
 from pipeline.stages.write import WriteAndScore
+from pipeline.storage.raw_records import fields_of
 
 
 class Annotate(beam.PTransform):
@@ -33,7 +34,7 @@ class Annotate(beam.PTransform):
     def expand(self, sources) -> Outcome:
         """Loads, decodes, segments, writes, scores, and notes in the journal."""
         job, scores = self.job, self.job.masks is not None
-        load = Load(job.output, scores=scores, timeout=job.read_timeout)
+        load = Load(job.output, scores=scores, timeout=job.read_timeout, fields=fields_of(job))
         loaded = sources | "Load" >> load
         if scores:
             scored = loaded.results | "Score" >> ScoreMasks(job.processes, job.max_pixels)

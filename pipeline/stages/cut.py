@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -10,6 +11,7 @@ from pipeline.failures import Attempt, Failure
 from pipeline.records import Source
 from pipeline.stages.outcomes import Outcome, split_attempts
 from pipeline.stages.timed_reads import TimedReads
+from pipeline.storage.raw_records import BY_CONVENTION, Fields
 from pipeline.storage.shards import CUT_BYTES, INDEX, cut_shard
 
 # A chunk is read in about so many times what an image may take.
@@ -21,11 +23,13 @@ class CutShards(beam.PTransform):
 
     Args:
         timeout: Seconds that a step of the cut may take.
+        fields: What is meant in the records of shards.
     """
 
-    def __init__(self, timeout: float):
+    def __init__(self, timeout: float, fields: Fields = BY_CONVENTION):
         super().__init__()
         self.timeout = timeout
+        self.fields = fields
 
     def expand(self, sources) -> Outcome:
         """Reads the large shards; all others pass."""
@@ -34,7 +38,7 @@ class CutShards(beam.PTransform):
             large,
             "Cut",
             TimedReads(
-                cut_shard,
+                functools.partial(cut_shard, fields=self.fields),
                 ahead=2,
                 at_once=2,
                 name="cut",

@@ -26,6 +26,7 @@ from pipeline.stages.resume import KEPT
 from pipeline.stages.timed_reads import TimedReads
 from pipeline.storage.files import read_file
 from pipeline.storage.journal_files import withdraw
+from pipeline.storage.raw_records import BY_CONVENTION, Fields
 from pipeline.storage.shards import read_shard, rest_of_shard
 
 # Enough to hide the latency of object stores.
@@ -68,18 +69,22 @@ class Load(beam.PTransform):
         output: The output folder.
         scores: Whether existing masks are scored.
         timeout: Seconds that the read of an image may take.
+        fields: What is meant in the records of shards.
     """
 
-    def __init__(self, output: str, *, scores: bool, timeout: float):
+    def __init__(
+        self, output: str, *, scores: bool, timeout: float, fields: Fields = BY_CONVENTION
+    ):
         super().__init__()
         self.output = output
         self.scores = scores
         self.timeout = timeout
+        self.fields = fields
 
     def expand(self, sources) -> Loaded:
         """Reads, and leaves out what turns out to be finished."""
         reads = TimedReads(
-            functools.partial(load, output=self.output, scores=self.scores),
+            functools.partial(load, output=self.output, scores=self.scores, fields=self.fields),
             ahead=AT_ONCE,
             at_once=AT_ONCE,
             name="read",
@@ -97,16 +102,19 @@ class Load(beam.PTransform):
         )
 
 
-def load(source: Source, output: str, scores: bool) -> Iterator[Attempt[ImageRecord | Kept]]:
+def load(
+    source: Source, output: str, scores: bool, fields: Fields = BY_CONVENTION
+) -> Iterator[Attempt[ImageRecord | Kept]]:
     """Reads the images of a source; those that an earlier run has finished are kept.
 
     Args:
         source: What to read.
         output: The output folder.
         scores: As for ``Load``.
+        fields: As for ``Load``.
     """
     finished = {one.row.item.mask: one for one in source.finished}
-    for one in read_source(source, scores):
+    for one in read_source(source, scores, fields):
         before = finished.get(one.result.item.mask) if one.failure is None else None
         if before is None:
             yield one
@@ -115,15 +123,18 @@ def load(source: Source, output: str, scores: bool) -> Iterator[Attempt[ImageRec
             yield attempt("read", key, _compared, one.result, before, output, scores)
 
 
-def read_source(source: Source, scores: bool = False) -> Iterator[Attempt[ImageRecord]]:
+def read_source(
+    source: Source, scores: bool = False, fields: Fields = BY_CONVENTION
+) -> Iterator[Attempt[ImageRecord]]:
     """Reads the images of a source.
 
     Args:
         source: An image file, a shard, or a mask to be scored.
         scores: Whether it is a mask to be scored.
+        fields: What is meant in the records of a shard.
     """
     if source.chunk is not None:
-        yield from read_shard(source)
+        yield from read_shard(source, fields)
     else:
         yield attempt("read", source.key, _read_pair if scores else _read_photo, source)
 

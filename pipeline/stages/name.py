@@ -16,7 +16,7 @@ from pipeline.storage.mask_names import (
     name_images,
     name_shard,
 )
-from pipeline.storage.patterns import is_shard, real_path
+from pipeline.storage.patterns import format_of, is_shard, real_path
 
 # Stands for a folder in which the masks of others lie.
 FOLDER = None
@@ -26,7 +26,7 @@ class NameSources(beam.PTransform):
     """``ListedFile`` to ``Source``.
 
     Args:
-        input_format: As for ``patterns.is_shard``.
+        input_format: As for ``patterns.format_of``.
     """
 
     def __init__(self, input_format: str):
@@ -37,7 +37,9 @@ class NameSources(beam.PTransform):
         """Groups what could share a name, and tells it apart."""
         claims = files | "Claims" >> beam.ParDo(_Claims(self.input_format))
         grouped = (claims,) | GroupInBlocks()
-        return grouped | "Name" >> beam.FlatMapTuple(lambda claim, found: name_group(claim, *found))
+        return grouped | "Name" >> beam.FlatMapTuple(
+            lambda claim, found: name_group(claim, *found, self.input_format)
+        )
 
 
 class _Claims(beam.DoFn):
@@ -60,12 +62,15 @@ class _Claims(beam.DoFn):
             yield in_window((claim, FOLDER))
 
 
-def name_group(claim: str, files: Iterable[ListedFile | None]) -> Iterator[Source]:
+def name_group(
+    claim: str, files: Iterable[ListedFile | None], input_format: str = "auto"
+) -> Iterator[Source]:
     """The sources of the files that have one claim.
 
     Args:
         claim: That of shards ends in ``/``.
         files: The files. None stands for a folder of other masks.
+        input_format: As for ``patterns.format_of``.
     """
     members = list(files)
     found = sorted(file for file in members if file is not FOLDER)
@@ -73,7 +78,8 @@ def name_group(claim: str, files: Iterable[ListedFile | None]) -> Iterator[Sourc
         is_alone = len(members) == 1
         for file in found:
             key, mask = name_shard(file.key, real_path(file.path), is_alone=is_alone)
-            yield _source(file, key, mask, Chunk())
+            chunk = Chunk(form=format_of(file.path, input_format))
+            yield _source(file, key, mask, chunk)
         return
     named = name_images([(file.key, real_path(file.path)) for file in found])
     for file, (key, mask) in zip(found, named, strict=True):

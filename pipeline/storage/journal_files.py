@@ -62,6 +62,9 @@ def identity(job: Job) -> dict:
         "tta": job.tta,
         "precision": job.precision,
         "threshold": job.threshold,
+        "image_field": job.image_field,
+        "truth_field": job.truth_field,
+        "name_field": job.name_field,
     }
 
 

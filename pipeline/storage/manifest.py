@@ -29,8 +29,8 @@ def manifest_of(pattern: str) -> str | None:
     return pattern[1:] if pattern.startswith("@") else None
 
 
-def check_manifest(path: str) -> None:
-    """Reads the beginning of a manifest.
+def check_manifest(path: str) -> ListedFile:
+    """Reads the beginning of a manifest, and returns the first file that it names.
 
     Raises:
         BadImage: No file is named there.
@@ -41,6 +41,7 @@ def check_manifest(path: str) -> None:
         raise BadImage("bad_manifest", "it names no file")
     if first.failure is not None:
         raise BadImage("bad_manifest", f"{first.failure.key}: {first.failure.message}")
+    return first.result
 
 
 def read_manifest(path: str) -> Iterator[Attempt[ListedFile]]:

@@ -16,7 +16,8 @@ LONGEST_PART = 100
 LONGEST_NAME = 400
 
 _SHARD_SUFFIX = re.compile(
-    r"(\.gz$)|\.(tfrecords?|tfrec|records?)(?=(-\d+-of-\d+)?(\.gz)?$)", re.IGNORECASE
+    r"(\.gz$)|\.(tfrecords?|tfrec|records?|tar|tgz|parquet)(?=(-\d+-of-\d+)?(\.gz)?$)",
+    re.IGNORECASE,
 )
 
 # Control characters, characters that some file system refuses, line breaks and marks that change

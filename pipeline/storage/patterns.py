@@ -16,8 +16,15 @@ from pipeline.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, OUTPUTS
 from pipeline.records import ListedFile
 
-_SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
-# How others name shards. Such files are shards only if the user says so.
+# How shards are named, by format.
+_SHARDS = {
+    "tfrecord": re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
+    "webdataset": re.compile(r"\.(tar(-\d+-of-\d+)?(\.gz)?|tgz)$", re.IGNORECASE),
+    "parquet": re.compile(r"\.parquet(-\d+-of-\d+)?$", re.IGNORECASE),
+}
+IMAGES = "images"
+FORMATS = ("auto", IMAGES, *_SHARDS)
+# How others name TFRecord shards. Such files are shards only if the user says so.
 _OTHER_SHARD = re.compile(r"(\.tfrec|\.records?|-\d+-of-\d+)(\.gz)?$", re.IGNORECASE)
 # Beam makes regular expressions of patterns, and warns of those with a bracket in a set.
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"apache_beam\.io\.filesystem")
@@ -48,8 +55,8 @@ def list_pattern(pattern: str, input_format: str = "auto", limit: int | None = N
 
     Args:
         pattern: A file, a folder (with all below it) or a glob, on any Beam filesystem.
-        input_format: ``"auto"``, ``"tfrecord"`` or ``"images"``. Of a folder, only what is named
-            like that format is read; of a file or glob, whatever it matches.
+        input_format: One of ``FORMATS``. Of a folder, only what is named like that format is read;
+            of a file or glob, whatever it matches.
         limit: How many files to look at; None for all.
     """
     pattern = with_folder(pattern)
@@ -97,9 +104,16 @@ def names_a_shard(path: str) -> bool:
     return bool(_OTHER_SHARD.search(path))
 
 
+def format_of(path: str, input_format: str = "auto") -> str:
+    """The format of a file, one of ``FORMATS``: by its name, if ``input_format`` is ``"auto"``."""
+    if input_format != "auto":
+        return input_format
+    return next((name for name, shard in _SHARDS.items() if shard.search(path)), IMAGES)
+
+
 def is_shard(path: str, input_format: str = "auto") -> bool:
     """Whether a file holds records instead of being an image."""
-    return bool(_SHARD.search(path)) if input_format == "auto" else input_format == "tfrecord"
+    return format_of(path, input_format) != IMAGES
 
 
 def real_path(path: str) -> str:
@@ -163,6 +177,9 @@ def _has_journal(output: str) -> bool:
 def _named_like(path: str, input_format: str) -> bool:
     if path.rsplit("/", 1)[-1].startswith("._"):  # Metadata that macOS leaves beside a file.
         return False
-    shard, image = bool(_SHARD.search(path)), path.lower().endswith(IMAGE_SUFFIXES)
-    other = bool(_OTHER_SHARD.search(path))
-    return {"auto": shard or image, "tfrecord": shard or other, "images": image}[input_format]
+    if input_format == "tfrecord" and _OTHER_SHARD.search(path):
+        return True
+    is_image = path.lower().endswith(IMAGE_SUFFIXES)
+    found = format_of(path)
+    is_known = found != IMAGES or is_image
+    return is_known and input_format in ("auto", found)

@@ -1,20 +1,22 @@
-"""TFRecord shards: read record by record, and large ones cut into chunks before that."""
+"""Shards of any format: read record by record, and large ones cut into chunks before that."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import Attempt, BadImage, EndsJob, Failure, InputLost, attempt
-from pipeline.records import Chunk, ImageRecord, Item, Origin, Source, Truth, content_of
+from pipeline.records import Chunk, ImageRecord, Item, Origin, Source, content_of
+from pipeline.storage import parquet, tfrecord, webdataset
 from pipeline.storage.errors import pause_or_raise, persistently
 from pipeline.storage.mask_names import Named, RecordNames, plain_name
-from pipeline.storage.tfrecord import HEAD_BYTES, Features, RawRecord, is_head, parse, read_records
+from pipeline.storage.raw_records import BY_CONVENTION, Features, Fields, RawRecord
 
 # The stage of a failure that stands for all records of a shard from some place on.
 INDEX = "index"
@@ -22,25 +24,48 @@ INDEX = "index"
 CUT_BYTES = 256 << 20
 # Bytes of a chunk, at least.
 CHUNK_BYTES = 64 << 20
+# By format: what reads the records from a place on, and what reads as little as names need.
+Reader = Callable[[BinaryIO, int, Fields], Iterator[RawRecord]]
+RECORDS: dict[str, Reader] = {
+    "tfrecord": tfrecord.read_records,
+    "webdataset": webdataset.read_records,
+    "parquet": parquet.read_records,
+}
+NAMES: dict[str, Reader] = {
+    "tfrecord": tfrecord.read_records,
+    "webdataset": webdataset.read_names,
+    "parquet": parquet.read_names,
+}
+# Records among which one has to have an image, before a job begins.
+ENOUGH = 100
 _GZIP = b"\x1f\x8b"
 
 
-def read_shard(source: Source) -> Iterator[Attempt[ImageRecord]]:
+def read_shard(source: Source, fields: Fields = BY_CONVENTION) -> Iterator[Attempt[ImageRecord]]:
     """Reads the images of a shard, or of a chunk of it.
 
-    A rest that cannot be read is one failure; the records before it are kept.
+    A part that cannot be read is one failure; the records before it are kept.
+
+    Args:
+        source: The shard.
+        fields: What is meant in its records.
     """
     chunk, number = source.chunk, source.chunk.first
     names = _Names(source)
     # One is held back until it is known whether it is the last.
     held: tuple[RawRecord, int] | None = None
     try:
-        for raw in _records(source.path, chunk.offset):
+        for raw in _records(source, fields, chunk.offset):
             if held is not None:
                 yield _to_image(source, names, *held)
+            held = None
             if number - chunk.first == chunk.count:
                 return
-            held, number = (raw, number), number + 1
+            if raw.lost is not None:
+                yield rest_of_shard(source, number - chunk.first, raw.lost)
+            else:
+                held = raw, number
+            number += raw.count
         if chunk.count is not None and number - chunk.first < chunk.count:
             raise BadImage("truncated_shard", "the shard has fewer records than when it was cut")
     except EndsJob:
@@ -55,28 +80,37 @@ def read_shard(source: Source) -> Iterator[Attempt[ImageRecord]]:
 
 
 def rest_of_shard(source: Source, count: int, error: Exception) -> Attempt:
-    """The failure that stands for every record of a source after the first ``count``."""
+    """The failure that stands for records of a source after the first ``count``.
+
+    They are all that follow, or as many as cannot be read.
+    """
     return Attempt(failure=Failure.of(f"{source.path}#{source.chunk.first + count}", INDEX, error))
 
 
-def cut_shard(source: Source) -> Iterator[Attempt[Source]]:
+def cut_shard(source: Source, fields: Fields = BY_CONVENTION) -> Iterator[Attempt[Source]]:
     """Cuts a shard into chunks, each a source. A compressed one comes back as it is.
 
-    A shard that is cut is read twice. A compressed one cannot be entered in its middle. A rest that
-    cannot be read is one failure.
+    The names of a shard that is cut are read first: of TFRecord all, else little more than they.
+    A compressed one cannot be entered in its middle. A rest that cannot be read is one failure.
+
+    Args:
+        source: The shard.
+        fields: What is meant in its records.
     """
-    number = first = offset = start = 0
+    number = first = start = size = 0
     names, renamed = RecordNames(Named(source.key, source.mask)), []
     try:
         if _is_compressed(source.path):
             yield Attempt(source)
             return
-        for raw in _records(source.path):
-            if offset - start >= CHUNK_BYTES:
+        offset = 0
+        for raw in _records(source, fields, readers=NAMES):
+            if size >= CHUNK_BYTES and raw.is_entry:
                 yield Attempt(_chunk(source, start, first, number, renamed))
-                start, first, renamed = offset, number, []
-            renamed += _renamed(source, raw, number, names)
-            offset, number = offset + raw.size, number + 1
+                start, first, size, renamed = offset, number, 0, []
+            if raw.lost is None:
+                renamed += _renamed(source, raw, number, names)
+            offset, number, size = raw.after, number + raw.count, size + raw.size
     except EndsJob:
         raise
     except Exception as error:
@@ -87,10 +121,36 @@ def cut_shard(source: Source) -> Iterator[Attempt[Source]]:
         yield Attempt(_chunk(source, start, first, number, renamed, is_last=True))
 
 
+def check_shard(path: str, form: str, fields: Fields) -> None:
+    """Reads as much of a shard as shows whether it holds images where they are looked for.
+
+    Args:
+        path: The shard.
+        form: Its format.
+        fields: What is meant in its records.
+
+    Raises:
+        BadImage: It holds none; the message says what is there.
+        Exception: It cannot be read.
+    """
+    fault = None
+    source = Source(path, "", "", chunk=Chunk(form=form))
+    for raw in itertools.islice(_records(source, fields), ENOUGH):
+        if raw.lost is not None:
+            raise raw.lost
+        features = raw.parse()
+        if features.fault is None or features.fault.reason != "missing_feature":
+            return
+        fault = fault or features.fault
+    if fault is not None:
+        raise fault
+
+
 def _chunk(
     source: Source, start: int, first: int, end: int, renamed: list, *, is_last: bool = False
 ) -> Source:
-    chunk = Chunk(start, first, end - first, is_last, tuple(renamed))
+    form = source.chunk.form
+    chunk = Chunk(start, first, end - first, is_last, tuple(renamed), form)
     finished = tuple(one for one in source.finished if first <= one.row.item.origin.number < end)
     return replace(source, chunk=chunk, finished=finished)
 
@@ -114,7 +174,7 @@ def _renamed(
     source: Source, raw: RawRecord, number: int, names: RecordNames
 ) -> list[tuple[int, str, str]]:
     """Number, key and mask of a record whose names others have, too."""
-    parsed = attempt("read", "", parse, raw)
+    parsed = attempt("read", "", raw.parse)
     own = parsed.result.key if parsed.result else ""
     named = names.name(own, number)
     plain = plain_name(Named(source.key, source.mask), own, number)
@@ -124,7 +184,7 @@ def _renamed(
 def _to_image(
     source: Source, names: _Names, raw: RawRecord, number: int, *, is_last: bool = False
 ) -> Attempt[ImageRecord]:
-    parsed = attempt("read", "", parse, raw)
+    parsed = attempt("read", "", raw.parse)
     key, mask = names.name(parsed.result.key if parsed.result else "", number)
     if parsed.failure is not None:
         return Attempt(failure=replace(parsed.failure, key=key))
@@ -133,38 +193,38 @@ def _to_image(
 
 
 def _image_record(item: Item, features: Features) -> ImageRecord:
-    if features.image is None:
-        raise BadImage("missing_feature", "no image/encoded")
-    truth = None if features.truth is None else Truth(features.truth)
-    content = content_of(item.key, features.image, truth)
-    return ImageRecord(replace(item, content=content, truth=truth), features.image)
+    if features.fault is not None or features.image is None:
+        raise features.fault or BadImage("missing_feature", "the record holds no image")
+    content = content_of(item.key, features.image, features.truth)
+    item = replace(item, content=content, truth=features.truth)
+    return ImageRecord(item, features.image)
 
 
-def _records(path: str, offset: int = 0) -> Iterator[RawRecord]:
-    """The records of a shard from some byte on, as ``read_records`` has them.
+def _records(
+    source: Source, fields: Fields, offset: int = 0, readers: dict[str, Reader] = RECORDS
+) -> Iterator[RawRecord]:
+    """The records of a shard from some place on.
 
     After a transient error of the storage, reading goes on with the record that it came in.
 
     Raises:
-        BadImage: As of ``read_records``.
+        BadImage: What follows cannot be read.
         InputLost: No other shard could be read there, either.
         Exception: The storage fails.
     """
     tries = 0
     while True:
         try:
-            with open_shard(path) as file:
-                if offset:
-                    file.seek(offset)
-                for raw in read_records(file):
-                    offset, tries = offset + raw.size, 0
+            with open_shard(source.path) as file:
+                for raw in readers[source.chunk.form](file, offset, fields):
+                    offset, tries = raw.after, 0
                     yield raw
             return
         except BadImage:
             raise
         except Exception as error:
             tries += 1
-            pause_or_raise(error, tries, InputLost, path)
+            pause_or_raise(error, tries, InputLost, source.path)
 
 
 def _is_compressed(path: str) -> bool:
@@ -179,9 +239,9 @@ def _is_compressed(path: str) -> bool:
 def open_shard(path: str) -> Iterator[BinaryIO]:
     """Opens a shard; a compressed one is known by its first bytes."""
     with FileSystems.open(path, compression_type="uncompressed") as file:
-        head = file.read(HEAD_BYTES)
+        head = file.read(tfrecord.HEAD_BYTES)
         file.seek(0)
-        if is_head(head) or not head.startswith(_GZIP):
+        if tfrecord.is_head(head) or not head.startswith(_GZIP):
             yield file
             return
         # Beam's own reader takes a truncated gzip file for a complete one.

@@ -11,36 +11,28 @@ import google_crc32c
 
 from model.inference.tensorflow_notices import without_notices
 from pipeline.failures import BadImage
+from pipeline.records import Truth
+from pipeline.storage.pieces import MAX_SKIPPED, read_bytes, skip_bytes
+from pipeline.storage.raw_records import (
+    BY_CONVENTION,
+    MAX_RECORD_BYTES,
+    Features,
+    Fields,
+    RawRecord,
+    missing,
+    too_large,
+)
 from pipeline.tally import add
 
-# A longer record is skipped: a hostile one takes 16 times its bytes in memory once it is parsed.
-MAX_RECORD_BYTES = 64 << 20
-# A longer record ends the shard. Skipping it could take hours, of a compressed file most of all.
-MAX_LENGTH = 1 << 30
+IMAGE, TRUTH = "image/encoded", "image/segmentation/class/encoded"
+NAMES = ("image/filename", "image/source_id")
 # Bytes of the head of a record.
 HEAD_BYTES = 12
-# Bytes of one read. A single read would reserve as much memory as the record claims to have.
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Features:
-    """What a record holds.
-
-    Attributes:
-        key: ``image/filename``, else ``image/source_id``; empty if it has neither.
-        image: ``image/encoded``, or None.
-        truth: ``image/segmentation/class/encoded``, or None.
-    """
-
-    key: str
-    image: bytes | None
-    truth: bytes | None
-
-
-@dataclass(frozen=True)
-class RawRecord:
-    """One record of a shard, not yet parsed.
+class Frame:
+    """What the framing holds of one record.
 
     Attributes:
         size: Bytes that the record takes in the file, framing included.
@@ -53,7 +45,25 @@ class RawRecord:
     fault: BadImage | None = None
 
 
-def read_records(file: BinaryIO) -> Iterator[RawRecord]:
+def read_records(file: BinaryIO, start: int, fields: Fields) -> Iterator[RawRecord]:
+    """The records of a shard.
+
+    Args:
+        file: The opened shard, unpacked.
+        start: Where in it the first record begins.
+        fields: The features that are meant.
+
+    Raises:
+        BadImage: As of ``read_frames``.
+    """
+    if start:
+        file.seek(start)
+    for frame in read_frames(file):
+        start += frame.size
+        yield RawRecord(start, frame.size, functools.partial(parse, frame, fields))
+
+
+def read_frames(file: BinaryIO) -> Iterator[Frame]:
     """Reads the records of a file from where it stands.
 
     The framing is TensorFlow's: length (uint64), its masked CRC32-C, data, their masked CRC32-C,
@@ -70,28 +80,30 @@ def read_records(file: BinaryIO) -> Iterator[RawRecord]:
         BadImage: The file ends within a record, or a length does not match its checksum or cannot
             be true, so that what follows cannot be read.
     """
-    while head := _read(file, HEAD_BYTES):
+    while head := read_bytes(file, HEAD_BYTES):
         if len(head) < HEAD_BYTES:
             raise BadImage("truncated_shard", "the shard ends within the head of a record")
         length = int.from_bytes(head[:8], "little")
         if not is_head(head):
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
-        if length > MAX_LENGTH:
+        if length > MAX_SKIPPED:
             raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
-        too_long = length > MAX_RECORD_BYTES
-        data = _skip(file, length) if too_long else _read(file, length)
-        crc = _read(file, 4)
+        too_long, data = length > MAX_RECORD_BYTES, b""
+        if too_long:
+            skip_bytes(file, length)
+        else:
+            data = read_bytes(file, length)
+        crc = read_bytes(file, 4)
         if len(crc) < 4:
             raise BadImage("truncated_shard", "the shard ends within a record")
         add("bytes_read", length + 16)
         if too_long:
-            text = f"a record of {length} bytes; at most {MAX_RECORD_BYTES} are read"
-            yield RawRecord(length + 16, fault=BadImage("too_large", text))
+            yield Frame(length + 16, fault=too_large("a record", length))
         elif _masked_crc(data) != int.from_bytes(crc, "little"):
             fault = BadImage("broken_record", "the record's checksum does not match")
-            yield RawRecord(length + 16, fault=fault)
+            yield Frame(length + 16, fault=fault)
         else:
-            yield RawRecord(length + 16, data)
+            yield Frame(length + 16, data)
 
 
 def is_head(data: bytes) -> bool:
@@ -100,17 +112,23 @@ def is_head(data: bytes) -> bool:
     return len(data) >= HEAD_BYTES and _masked_crc(data[:8]) == checksum
 
 
-def parse(record: RawRecord) -> Features:
+def parse(frame: Frame, fields: Fields = BY_CONVENTION) -> Features:
     """Reads the ``tf.train.Example`` of a record.
+
+    Args:
+        frame: The record.
+        fields: The features that are meant. By convention the image is ``image/encoded``, the
+            truth ``image/segmentation/class/encoded``, and the name ``image/filename``, or else
+            ``image/source_id``.
 
     Raises:
         BadImage: The record has a fault, or is no such message.
     """
-    if record.fault is not None:
-        raise record.fault
+    if frame.fault is not None:
+        raise frame.fault
     example = _example()
     try:
-        features = example.FromString(record.data).features.feature
+        features = example.FromString(frame.data).features.feature
     except Exception as error:
         raise BadImage("not_an_example", "the record is no tf.train.Example") from error
 
@@ -118,11 +136,14 @@ def parse(record: RawRecord) -> Features:
         values = features[name].bytes_list.value if name in features else ()
         return values[0] if values else None
 
-    key = first("image/filename") or first("image/source_id") or b""
+    named = (first(name) for name in ((fields.name,) if fields.name else NAMES))
+    key = next(filter(None, named), b"")
+    image, truth = first(fields.image or IMAGE), first(fields.truth or TRUTH)
     return Features(
         key.decode(errors="replace"),
-        first("image/encoded"),
-        first("image/segmentation/class/encoded"),
+        image,
+        None if truth is None else Truth(truth),
+        missing(fields.image or IMAGE, "image_field", list(features)) if image is None else None,
     )
 
 
@@ -133,22 +154,6 @@ def _example():
         from tensorflow.train import Example
 
     return Example
-
-
-def _read(file: BinaryIO, size: int) -> bytes:
-    """That many bytes, or fewer at the end of the file."""
-    pieces = []
-    while size > 0 and (piece := file.read(min(size, PIECE))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
-
-
-def _skip(file: BinaryIO, size: int) -> bytes:
-    """Reads on over that many bytes, or to the end of the file; returns none of them."""
-    while size > 0 and (piece := file.read(min(size, PIECE))):
-        size -= len(piece)
-    return b""
 
 
 def _masked_crc(data: bytes) -> int:

@@ -33,7 +33,8 @@ with atheris.instrument_imports(include=["PIL", "pipeline"]):
     from pipeline.images import open_safely as open_image
     from pipeline.images.photo import decode_image
     from pipeline.images.truth import decode_mask, decode_truth
-    from pipeline.storage.tfrecord import Features, RawRecord, parse, read_records
+    from pipeline.storage.raw_records import Features
+    from pipeline.storage.tfrecord import Frame, parse, read_frames
 
 from tests.hostile.images import hostile_images
 from tests.hostile.shards import hostile_shards, masked_crc
@@ -68,7 +69,7 @@ def fuzz_truth(data):
 
 def fuzz_records(data):
     taken = 0
-    for record in read_records(io.BytesIO(data)):
+    for record in read_frames(io.BytesIO(data)):
         taken += record.size
         assert taken <= len(data)
         if record.fault is None:
@@ -76,7 +77,7 @@ def fuzz_records(data):
 
 
 def fuzz_example(data):
-    features = parse(RawRecord(len(data) + 16, data))
+    features = parse(Frame(len(data) + 16, data))
     assert isinstance(features, Features) and isinstance(features.key, str)
     features.key.encode()
     assert features.image is None or isinstance(features.image, bytes)

@@ -1,8 +1,15 @@
-"""Files for tests: folders of small files, and shards as TensorFlow writes them."""
+"""Files for tests: folders of small files, and shards as others write them."""
 
+import io
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
+
+# What Hugging Face's feature ``Image`` is stored as.
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def lay(root, *names):
@@ -45,3 +52,26 @@ def write_shard(path, records):
     with tf.io.TFRecordWriter(str(path), options) as writer:
         for record in records:
             writer.write(record)
+
+
+def write_tar(path, members, mode=None, **options):
+    """Writes (name, content) as Python's tarfile does; packed if the name ends in gz."""
+    packed = str(path).endswith(("gz",))
+    with tarfile.open(path, mode or ("w:gz" if packed else "w"), **options) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def write_parquet(path, columns, group=100, **options):
+    """Writes columns, each (type, values), by Arrow in row groups of some rows."""
+    arrays = {name: pa.array(values, kind) for name, (kind, values) in columns.items()}
+    pq.write_table(pa.table(arrays), path, row_group_size=group, **options)
+
+
+def image_column(images, paths=None):
+    """A column as Hugging Face writes it."""
+    paths = paths or [None] * len(images)
+    values = [{"bytes": image, "path": path} for image, path in zip(images, paths, strict=True)]
+    return IMAGE, values

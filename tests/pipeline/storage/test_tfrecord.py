@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.failures import BadImage
-from pipeline.storage import tfrecord
-from pipeline.storage.tfrecord import Features, RawRecord, parse, read_records
+from pipeline.records import Truth
+from pipeline.storage import pieces, tfrecord
+from pipeline.storage.raw_records import BY_CONVENTION, Features, Fields
+from pipeline.storage.tfrecord import Frame, parse, read_frames, read_records
 from tests.hostile.shards import example as any_example
 from tests.hostile.shards import hostile_shards, record
 from tests.pipeline.shard_files import example, write_shard
@@ -28,18 +30,18 @@ def shard(tmp_path):
 
 
 def read(data):
-    return list(read_records(io.BytesIO(data)))
+    return list(read_frames(io.BytesIO(data)))
 
 
 def parsed(data):
-    return parse(RawRecord(len(data) + 16, data))
+    return parse(Frame(len(data) + 16, data))
 
 
 def good(data):
     """The records before an error, and the error's reason."""
     found = []
     try:
-        for one in read_records(io.BytesIO(data)):
+        for one in read_frames(io.BytesIO(data)):
             found.append(one.fault or one.data)
     except BadImage as error:
         return found, error.reason
@@ -120,14 +122,14 @@ def test_a_monstrous_length_is_refused_before_it_is_read():
     length = struct.pack("<Q", 1 << 50)
     tf_head = length + struct.pack("<I", masked_crc(length))
     with pytest.raises(BadImage) as caught:
-        next(read_records(Endless(tf_head)))
+        next(read_frames(Endless(tf_head)))
     assert caught.value.reason == "broken_shard"
 
 
 def test_a_record_that_is_too_long_is_passed_over_and_the_next_one_is_read(monkeypatch):
     monkeypatch.setattr(tfrecord, "MAX_RECORD_BYTES", 1000)
-    for pieces in (64, 100, 1001, 1 << 20):
-        monkeypatch.setattr(tfrecord, "PIECE", pieces)
+    for piece in (64, 100, 1001, 1 << 20):
+        monkeypatch.setattr(pieces, "PIECE", piece)
         shard = record(b"a") + record(bytes(1000)) + record(bytes(1001)) + record(b"z")
         found = read(shard)
         assert [one.data for one in found] == [b"a", bytes(1000), b"", b"z"]
@@ -144,8 +146,8 @@ def test_a_length_reserves_no_memory_before_its_bytes_are_there():
 
     for length in (64 << 20, 1 << 30):
         file = Counted(record(b"a") + record(b"short", length=length))
-        records = read_records(file)
-        assert next(records) == RawRecord(17, b"a")
+        records = read_frames(file)
+        assert next(records) == Frame(17, b"a")
         with pytest.raises(BadImage) as caught:
             next(records)
         assert caught.value.reason == "truncated_shard"
@@ -156,7 +158,7 @@ def test_a_file_that_gives_a_few_bytes_at_a_time_is_read_whole(shard):
         def read(self, size=-1):
             return super().read(min(size, 7))
 
-    assert [one.data for one in read_records(Slow(contents(shard)))] == RECORDS
+    assert [one.data for one in read_frames(Slow(contents(shard)))] == RECORDS
 
 
 # Any bytes at all
@@ -169,7 +171,7 @@ BYTES = st.binary(max_size=200) | st.sampled_from([one.data[:3000] for one in ho
 def test_any_bytes_are_records_or_bad_images(data):
     taken = 0
     try:
-        for found in read_records(io.BytesIO(data)):
+        for found in read_frames(io.BytesIO(data)):
             start, taken = taken, taken + found.size
             assert taken <= len(data)
             assert found.fault or record(found.data) == data[start:taken]
@@ -213,7 +215,8 @@ def test_an_example_says_what_tensorflow_reads_in_it(values):
     name = first["image/filename"] or first["image/source_id"] or b""
     assert found.key == name.decode(errors="replace")
     assert found.image == first["image/encoded"]
-    assert found.truth == first["image/segmentation/class/encoded"]
+    truth = first["image/segmentation/class/encoded"]
+    assert found.truth == (None if truth is None else Truth(truth))
 
 
 @settings(derandomize=True, deadline=None, max_examples=500)
@@ -234,7 +237,8 @@ def test_any_bytes_are_an_example_or_none(noise, start, removed):
 
 def test_parse_reads_what_tensorflow_serialized():
     features = parsed(example(b"a/b.jpg", source=b"17", image=b"IMAGE", truth=b"TRUTH"))
-    assert (features.key, features.image, features.truth) == ("a/b.jpg", b"IMAGE", b"TRUTH")
+    expected = Features("a/b.jpg", b"IMAGE", Truth(b"TRUTH"))
+    assert features == expected
 
 
 def test_the_source_id_stands_in_for_a_missing_or_empty_name():
@@ -246,6 +250,24 @@ def test_the_source_id_stands_in_for_a_missing_or_empty_name():
 def test_missing_features_are_none():
     features = parsed(example(b"a"))
     assert features.image is None and features.truth is None
+    assert str(features.fault) == (
+        "no image/encoded; there is image/filename; --image_field names another"
+    )
+
+
+def test_flags_say_which_feature_is_which():
+    data = any_example(b"a", b"A", jpg=b"J", seg=b"S", id=b"7")
+    frame, fields = Frame(len(data) + 16, data), Fields("jpg", "seg", "id")
+    assert parse(frame, fields) == Features("7", b"J", Truth(b"S"))
+    assert parse(frame, Fields("png")).fault.reason == "missing_feature"
+
+
+def test_reading_begins_at_any_record(shard):
+    with open(shard, "rb") as file:
+        for number, start in enumerate(starts()):
+            ends = [raw.after for raw in read_records(file, start, BY_CONVENTION)]
+            assert ends == starts()[number + 1 :]
+            file.seek(0)
 
 
 def test_a_name_that_is_no_utf_8_is_still_a_name():

@@ -1,0 +1,110 @@
+"""Shards of each format through the command, as a user gives them."""
+
+import io
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from tests.end_to_end.command import run, said, write_network
+from tests.pipeline.shard_files import example, image_column, write_parquet, write_shard, write_tar
+
+FLAGS = ("--model=net.keras", "--image_size=64")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a network, and six photos with truths in every format."""
+    folder = tmp_path_factory.mktemp("shards")
+    write_network(folder / "net.keras")
+    (folder / "in").mkdir()
+    photos = [encoded(Image.effect_noise((40, 30), 20 * n).convert("RGB")) for n in range(6)]
+    truths = [encoded(Image.new("L", (40, 30), 255 * (n % 2))) for n in range(6)]
+    names = [f"{n}.jpg" for n in range(6)]
+    rows = list(zip(names, photos, truths, strict=True))
+    write_shard(
+        folder / "in" / "t.tfrecord",
+        [example(name.encode(), photo, truth) for name, photo, truth in rows],
+    )
+    members = [
+        (f"{name[0]}.{suffix}", data)
+        for name, photo, truth in rows
+        for suffix, data in (("jpg", photo), ("mask.png", truth))
+    ]
+    write_tar(folder / "in" / "w-000000.tar", members[:6])
+    write_tar(folder / "in" / "w-000001.tgz", members[6:])
+    columns = {"image": image_column(photos, names), "mask": image_column(truths)}
+    write_parquet(folder / "in" / "p-00000-of-00001.parquet", columns, group=2)
+    return folder
+
+
+def encoded(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def rows_of(folder):
+    lines = (folder / "metrics" / "metrics-00000-of-00001.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_shards_of_each_format_are_annotated_alike_and_resumed(folder):
+    status, out, err = run(*FLAGS, "--input=in", cwd=folder)
+    assert status == 0 and out.startswith("18 images, 0 failures, "), err
+    rows = rows_of(folder / "output")
+    shards = {"t": ".jpg", "w-000000": "", "w-000001": "", "p-00000-of-00001": ".jpg"}
+    found = {}
+    for row in rows:
+        shard, name = row.pop("key").split("/")
+        assert name == name[0] + shards[shard]
+        mask = (folder / "output" / row.pop("mask")).read_bytes()
+        found.setdefault(name[0], []).append((mask, row))
+    assert len(found) == 6
+    for same in found.values():
+        assert len(same) == 3 and same[0] == same[1] == same[2] and "mae" in same[0][1]
+
+    # Nothing is done again, but what was removed.
+    before = {path: path.stat().st_mtime_ns for path in (folder / "output/masks").rglob("*.png")}
+    gone = folder / "output/masks/p-00000-of-00001/3.png"
+    gone.unlink()
+    status, out, err = run(*FLAGS, "--input=in", "--resume", cwd=folder)
+    assert status == 0, err
+    after = {path: path.stat().st_mtime_ns for path in (folder / "output/masks").rglob("*.png")}
+    assert {path for path in before if before[path] != after[path]} == {gone}
+    assert [row["status"] for row in rows_of(folder / "output")] == ["ok"] * 18
+    shutil.rmtree(folder / "output")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--input=in/*.parquet", "--image_field=photo"], "there is no column 'photo'"),
+        (["--input=in/*.tar", "--image_field=png"], "no member .png; there is .jpg, .mask.png"),
+        (["--input=in/*.tfrecord", "--image_field=jpg"], "no jpg; there is image/encoded"),
+        (["--input=in/*.tar", "--input_format=parquet"], "1 shards are lost, in part or whole"),
+        (["--input=photos", "--truth_field=x"], "--truth_field is of shards"),
+    ],
+)
+@pytest.mark.slow
+def test_what_flags_look_for_and_is_not_there_is_said(folder, flags, words):
+    (folder / "photos").mkdir(exist_ok=True)
+    (folder / "photos" / "a.png").write_bytes(encoded(Image.new("RGB", (9, 9))))
+    status, _, err = run(*FLAGS, *flags, cwd=folder)
+    assert words in err
+    assert status == (3 if "lost" in words else 2) and len(said(err)) <= 1
+
+
+@pytest.mark.slow
+def test_a_shard_without_the_column_among_others_is_a_lost_shard(folder, tmp_path):
+    (tmp_path / "more").mkdir()
+    source = folder / "in" / "p-00000-of-00001.parquet"
+    shutil.copy(source, tmp_path / "more" / "a.parquet")
+    write_parquet(tmp_path / "more" / "b.parquet", {"label": (None, [1, 2])})
+    shutil.copy(folder / "net.keras", tmp_path)
+    status, out, err = run(*FLAGS, "--input=more", cwd=tmp_path)
+    assert status == 3 and out.startswith("7 images, 1 failures, 1 shards lost, "), err
+    (line,) = (tmp_path / "output/failures/failures-00000-of-00001.jsonl").read_text().splitlines()
+    failure = json.loads(line)
+    assert failure["reason"] == "missing_column" and "label (int64)" in failure["message"]
