@@ -31,6 +31,12 @@ setup(
         "pyarrow>=25,<26",
         # Decodes photos and writes masks; its releases change how unusual modes are converted.
         "pillow>=12.3,<13",
+        # COCO's run lengths, by their reference implementation; a wheel of half a megabyte.
+        "pycocotools>=2.0.11,<3",
+        # Outlines of masks for YOLO; far smaller than OpenCV or scikit-image.
+        "contourpy>=1.3.3,<2",
+        # Annotation files that are larger than memory.
+        "ijson>=3.6,<4",
         # Components and distance transforms of the metrics.
         "scipy>=1.17,<2",
     ],

@@ -7,6 +7,7 @@ import apache_beam as beam
 from pipeline.job_settings import Job
 from pipeline.output_layout import FAILURES, METRICS
 from pipeline.stages.annotate import Annotate
+from pipeline.stages.annotations import WriteAnnotations
 from pipeline.stages.blocks import Pack, unpack
 from pipeline.stages.compact import CompactJournal
 from pipeline.stages.cut import CutShards
@@ -39,10 +40,17 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     rows = rows | "Rows" >> beam.Flatten() | "Row" >> beam.FlatMap(unpack)
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
-    written = (
-        rows | "WriteRows" >> WriteLines(job.output, METRICS),
-        failures | "WriteFailures" >> WriteLines(job.output, FAILURES),
+    written, notes = (
+        [
+            rows | "WriteRows" >> WriteLines(job.output, METRICS),
+            failures | "WriteFailures" >> WriteLines(job.output, FAILURES),
+        ],
+        found.notes,
     )
+    if job.annotations:
+        annotations = rows | "WriteAnnotations" >> WriteAnnotations(job)
+        written.append(annotations.written)
+        notes = (notes, annotations.notes) | "Notes" >> beam.Flatten()
     summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
-    summed_up = (rows, failures, found.notes) | "WriteSummary" >> summary
+    summed_up = (rows, failures, notes) | "WriteSummary" >> summary
     summed_up | "CompactJournal" >> CompactJournal(job.output)

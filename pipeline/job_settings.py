@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from model.presets import IMAGE_SIZE
 
+ANNOTATION_FORMATS = ("coco", "yolo", "labelstudio", "cvat")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -35,6 +37,10 @@ class Job:
         verify: Whether it is read and compared first, even if its listing is what it was.
         processes: Worker processes that share the cores of a machine; 0 for one on each core.
         require_gpu: Whether a worker without a GPU is broken.
+        annotations: Formats of annotations to write, of ``ANNOTATION_FORMATS``.
+        category: What annotations call an object.
+        instances: ``"image"`` for one object an image, ``"components"`` for one a connected part.
+        min_area: Fewest pixels of a part that is an object.
         hints: Beam's resource hints of the workers that see images, each as ``NAME=VALUE``.
     """
 
@@ -59,6 +65,10 @@ class Job:
     verify: bool = False
     processes: int = 1
     require_gpu: bool = False
+    annotations: tuple[str, ...] = ()
+    category: str = "object"
+    instances: str = "image"
+    min_area: int = 64
     hints: tuple[str, ...] = ()
 
     @property

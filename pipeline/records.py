@@ -97,10 +97,12 @@ class Note:
     Attributes:
         kind: What is said after the number of cases, such as ``"images have no ground truth"``.
         example: The path of one case.
+        count: Number of cases.
     """
 
     kind: str
     example: str
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,14 @@ class Origin:
         stamp: ``stamp`` of its ``Source``.
         number: Of the record in its shard; 0 for an image file.
         is_last: Whether no record follows in its shard.
+        path: The image file, or the shard.
     """
 
     source: str = ""
     stamp: str = ""
     number: int = 0
     is_last: bool = True
+    path: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ ROWS = (
     ("pipeline.command",),
     ("pipeline.build",),
     ("pipeline.stages",),
-    ("pipeline.images", "pipeline.storage"),
+    ("pipeline.annotations", "pipeline.images", "pipeline.storage"),
     ("pipeline.records",),
     (
         "pipeline.failures",
@@ -34,16 +34,27 @@ ROWS = (
     ("model.training", "model.published"),
     ("model.inference",),
     ("model.networks",),
-    ("model.metrics", "model.precision", "model.presets", "model.whole_files"),
+    (
+        "model.annotations",
+        "model.metrics",
+        "model.precision",
+        "model.presets",
+        "model.whole_files",
+    ),
 )
 # What rooms must never import, at any place in a file.
 FORBIDDEN = {
     "model": ("apache_beam", "pipeline"),
+    "model.annotations": ("apache_beam", "keras", "tensorflow"),
     "model.metrics": ("apache_beam", "keras", "tensorflow"),
+    "pipeline.annotations": ("apache_beam", "keras", "tensorflow"),
     "pipeline.images": ("apache_beam", "keras", "tensorflow"),
 }
 # What is not imported when a module is, so that a graph is built and --help said without it.
-LATE = {"pipeline": ("keras", "tensorflow"), "pipeline.command.flags": ("apache_beam",)}
+LATE = {
+    "pipeline": ("keras", "tensorflow", "pycocotools", "contourpy"),
+    "pipeline.command.flags": ("apache_beam",),
+}
 # Tables of data, which may be long.
 TABLES = ("tests/hostile/formats.py",)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from apache_beam.io.filesystems import FileSystems
 
+from model.annotations.read import is_annotation_file, reader_of
 from model.presets import PRESETS
 from pipeline.command.options import UsageError, unusable
 from pipeline.command.output_folder import check_apart
@@ -58,6 +59,8 @@ def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
 
 def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     is_truth = flag == "--truth"
+    if is_truth and is_annotation_file(pattern):
+        return [_check_annotations(pattern)]
     if is_truth and (fault := fault_of(pattern)):
         raise UsageError(f"{flag} {pattern!r}: {fault}")
     glob = truth_glob(pattern) if is_truth else pattern
@@ -118,6 +121,15 @@ def _check_shards(found: Mapping[str, Sequence[str]], job: Job) -> None:
                 raise UsageError(f"--input {path}: {error}") from error
         except Exception as error:
             raise unusable(f"--input {path} cannot be read", error) from error
+
+
+def _check_annotations(path: str) -> str:
+    try:
+        with FileSystems.open(path, compression_type="uncompressed") as file:
+            reader_of(file)
+    except Exception as error:
+        raise unusable(f"--truth {path!r} cannot be read", error) from error
+    return path
 
 
 def check_remote(job: Job, workers: str, shared_disk: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.job_settings import Job
+from pipeline.job_settings import ANNOTATION_FORMATS, Job
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +47,8 @@ def _add_data_flags(add) -> None:
         "--truth",
         metavar="PATTERN",
         help="ground-truth masks of image files, matched by path without suffix below the "
-        "pattern's folder, or by {name} in the pattern, as in masks/{name}_mask.png; records of "
-        "shards carry their own",
+        "pattern's folder, or by {name} in the pattern, as in masks/{name}_mask.png; or a .json of "
+        "COCO or Label Studio or an .xml of CVAT; records of shards carry their own",
     )
     add(
         "--masks",
@@ -112,6 +112,35 @@ def _add_output_flags(add) -> None:
         action="store_true",
         help="with --resume, read every image and compare it with what was finished, even where "
         "the listing says that its size and time of change are the same",
+    )
+    add(
+        "--annotations",
+        nargs="+",
+        action="extend",
+        choices=ANNOTATION_FORMATS,
+        metavar="FORMAT",
+        help="also write annotations for label tools and training: "
+        + ", ".join(ANNOTATION_FORMATS),
+    )
+    add(
+        "--category",
+        default=Job.category,
+        metavar="NAME",
+        help="what annotations call an object (default: %(default)s)",
+    )
+    add(
+        "--instances",
+        choices=("image", "components"),
+        default=Job.instances,
+        help="what an object is: all foreground of an image, or each connected part of it "
+        "(default: %(default)s)",
+    )
+    add(
+        "--min_area",
+        type=int,
+        default=Job.min_area,
+        metavar="PIXELS",
+        help="with --instances components, smaller parts are no objects (default: %(default)s)",
     )
     add(
         "--shared_disk",

@@ -66,9 +66,10 @@ def check_apart(flag: str, paths: list[str], output: str, what: str) -> None:
     Raises:
         UsageError: An input is one.
     """
-    ours = tuple(absolute(FileSystems.join(output, name)) + "/" for name in OUTPUTS)
+    ours = [absolute(FileSystems.join(output, name)) for name in OUTPUTS]
+    below = tuple(f"{path}/" for path in ours)
     for path in paths:
-        if absolute(path).startswith(ours):
+        if absolute(path) in ours or absolute(path).startswith(below):
             raise UsageError(f"{flag} reads {path!r}, which {what}")
 
 

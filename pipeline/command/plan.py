@@ -7,9 +7,13 @@ from collections import Counter
 
 from apache_beam.io.filesystems import FileSystems
 
+from model.annotations.drawings import Drawing, Remark
+from model.annotations.names import Image, images_of
+from model.annotations.read import is_annotation_file
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS
 from pipeline.records import ListedFile
+from pipeline.stages.draw_truths import read_drawings
 from pipeline.stages.list_files import notes_of
 from pipeline.storage.files import literal
 from pipeline.storage.journal_files import changes, count_finished
@@ -70,6 +74,8 @@ def _count_entries(manifest: str) -> str:
 
 def _truth_lines(job: Job, images: list[ListedFile]) -> list[str]:
     """What of photos and truths has a partner, and what has none."""
+    if is_annotation_file(job.truth or ""):
+        return _annotation_lines(job.truth or "", images)
     truths = _truths(job)
     names = {file: name_of_image(file, job.inputs, job.truth or "") for file in images}
     alone = [file.key for file, name in names.items() if name not in truths]
@@ -80,6 +86,18 @@ def _truth_lines(job: Job, images: list[ListedFile]) -> list[str]:
     if alone:
         lines.append(f"missing  {len(alone)} image files have no truth, such as {min(alone)}")
     return lines
+
+
+def _annotation_lines(path: str, images: list[ListedFile]) -> list[str]:
+    """What an annotation file says of how many of the image files."""
+    found = [one for _, one in read_drawings(path)]
+    names = [one.name for one in found if isinstance(one, Drawing)]
+    remarks = Counter(one.kind for one in found if isinstance(one, Remark))
+    meant = images_of(names, [Image(file.key, file.path) for file in images])
+    return [
+        f"truth    {len(names)} images are annotated in {path}, {len(meant.images)} of the input",
+        *(f"truth    {count} {kind}" for kind, count in sorted(remarks.items())),
+    ]
 
 
 def _note_lines(listings: list[Listing]) -> list[str]:
@@ -100,6 +118,9 @@ def _note_lines(listings: list[Listing]) -> list[str]:
 def _scored(job: Job) -> list[str]:
     pattern, truth = job.masks or "", job.truth or ""
     masks = {name_of_image(file, (pattern,), truth) for file in find_files(pattern, "images")}
+    if is_annotation_file(truth):
+        files = find_files(pattern, "images")
+        return [f"masks    {len(files)}; no network", *_annotation_lines(truth, files)]
     both = masks & _truths(job).keys()
     return [f"masks    {len(masks)}, of which {len(both)} have a ground truth; no network"]
 

@@ -48,6 +48,7 @@ def validate(options: AnnotateOptions) -> Job:
     # S3, HDFS and Azure read Beam's flags. A pipeline would hand them over too late for the checks.
     FileSystems.set_options(options)
     _check_combination(options)
+    _check_annotations(options)
     _check_values(options)
     check_runner(options)
     workers = workers_elsewhere(options)
@@ -89,6 +90,26 @@ def _check_combination(options: AnnotateOptions) -> None:
         raise UsageError("--verify says how --resume compares; add --resume, or leave it out")
 
 
+def _check_annotations(options: AnnotateOptions) -> None:
+    formats = options.annotations or ()
+    given = [
+        n for n in ("category", "instances", "min_area") if getattr(options, n) != getattr(Job, n)
+    ]
+    if given and not formats:
+        raise UsageError(f"--{given[0]} is of annotations; add --annotations, or leave it out")
+    if options.min_area != Job.min_area and options.instances != "components":
+        raise UsageError("--min_area is of parts; add --instances components, or leave it out")
+    if options.min_area < 1:
+        raise UsageError(f"--min_area must be at least 1; got {options.min_area}")
+    if not options.category.strip() or not options.category.isprintable():
+        raise UsageError(f"--category must be a name that can be printed; got {options.category!r}")
+    if options.masks is not None and "labelstudio" in formats:
+        raise UsageError(
+            "--annotations labelstudio shows photos, which --masks does not name; annotate the "
+            "photos with --input, or leave it out"
+        )
+
+
 def _check_values(options: AnnotateOptions) -> None:
     if options.image_size < 32 or options.image_size % 32:
         raise UsageError(f"--image_size must be a multiple of 32; got {options.image_size}")
@@ -117,6 +138,10 @@ def _job(options: AnnotateOptions) -> Job:
         resume=options.resume,
         verify=options.verify,
         processes=processes(options),
+        annotations=tuple(dict.fromkeys(options.annotations or ())),
+        category=options.category,
+        instances=options.instances,
+        min_area=options.min_area,
         **(named | {"model": _at_home(options.model)}),
     )
 

@@ -63,6 +63,20 @@ def pack(elements: list) -> bytes:
     return zlib.compress(pickle.dumps(elements, protocol=pickle.HIGHEST_PROTOCOL), 1)
 
 
+def place_blocks(block: bytes, count: int) -> Iterator[tuple[int, bytes]]:
+    """The (text, value) elements of a block, as blocks by the number of the place of their text.
+
+    Args:
+        block: The block.
+        count: How many places there are.
+    """
+    placed = defaultdict(list)
+    for key, value in unpack(block):
+        placed[zlib.crc32(key.encode(errors="surrogatepass")) % count].append((key, value))
+    for number, elements in placed.items():
+        yield number, pack(elements)
+
+
 def unpack_groups(
     blocks: Iterable[tuple[int, bytes]], count: int
 ) -> Iterator[tuple[str, tuple[list, ...]]]:

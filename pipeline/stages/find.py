@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import apache_beam as beam
 
+from model.annotations.read import is_annotation_file
 from pipeline.job_settings import Job
+from pipeline.stages.draw_truths import DrawTruths
 from pipeline.stages.list_files import ListFiles
 from pipeline.stages.name import NameSources
 from pipeline.stages.outcomes import InputOutcome
-from pipeline.stages.pair import PairMasks, PairPhotos
+from pipeline.stages.pair import PairMasks, PairPhotos, source_of_mask
+from pipeline.stages.pair_drawn import PairDrawn
 from pipeline.storage.pair_names import truth_glob
 
 
@@ -33,8 +36,12 @@ class FindSources(beam.PTransform):
         sources = listed.results | "Name" >> NameSources(job.input_format)
         if job.truth is None:
             return InputOutcome(sources, listed.failures, listed.notes)
-        truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
-        paired = (sources, truths.results) | "Pair" >> PairPhotos(job.inputs, job.truth)
+        if is_annotation_file(job.truth):
+            truths = begin | "DrawTruths" >> DrawTruths(job)
+            paired = (sources, truths.results) | "Pair" >> PairDrawn(scores=False)
+        else:
+            truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
+            paired = (sources, truths.results) | "Pair" >> PairPhotos(job.inputs, job.truth)
         return InputOutcome(
             paired.results,
             (listed.failures, truths.failures) | "Failures" >> beam.Flatten(),
@@ -44,10 +51,23 @@ class FindSources(beam.PTransform):
     def _masks(self, begin) -> InputOutcome:
         job = self.job
         masks = begin | "ListMasks" >> ListFiles((job.masks,), "images")
+        if is_annotation_file(job.truth):
+            return self._annotated(begin, masks)
         truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
         paired = (masks.results, truths.results) | "Pair" >> PairMasks(job.masks, job.truth)
         return InputOutcome(
             paired.results,
             (masks.failures, truths.failures, paired.failures) | "Failures" >> beam.Flatten(),
+            (masks.notes, truths.notes, paired.notes) | "Notes" >> beam.Flatten(),
+        )
+
+    def _annotated(self, begin, masks: InputOutcome) -> InputOutcome:
+        """Masks with the truths of an annotation file. It may be of some of them only."""
+        truths = begin | "DrawTruths" >> DrawTruths(self.job)
+        sources = masks.results | "Source" >> beam.Map(source_of_mask)
+        paired = (sources, truths.results) | "Pair" >> PairDrawn(scores=True)
+        return InputOutcome(
+            paired.results,
+            (masks.failures, truths.failures) | "Failures" >> beam.Flatten(),
             (masks.notes, truths.notes, paired.notes) | "Notes" >> beam.Flatten(),
         )

@@ -91,7 +91,7 @@ def photo_sources(files: list[Source], truths: list[ListedFile]) -> Iterator[Sou
     truth = min(others, default=None)
     for source in files:
         given = source.truth is not None or truth is None
-        yield source if given else _with_truth(source, truth)
+        yield source if given else with_truth(source, truth)
 
 
 def pair_notes(files: list[Source], truths: list[ListedFile]) -> Iterator[Note]:
@@ -118,8 +118,7 @@ def mask_sources(masks: list[ListedFile], truths: list[ListedFile]) -> Iterator[
     truths = sorted(truths)
     for mask in masks:
         if truths:
-            source = Source(mask.path, mask.key, mask.path, size=mask.size, stamp=mask.stamp)
-            yield Attempt(_with_truth(source, truths[0]))
+            yield Attempt(with_truth(source_of_mask(mask), truths[0]))
         else:
             yield _missing(mask, "missing_truth", f"no truth for the mask {mask.key}")
     if not masks:
@@ -127,7 +126,13 @@ def mask_sources(masks: list[ListedFile], truths: list[ListedFile]) -> Iterator[
             yield _missing(truth, "missing_mask", f"no mask for the truth {truth.key}")
 
 
-def _with_truth(source: Source, truth: ListedFile) -> Source:
+def source_of_mask(mask: ListedFile) -> Source:
+    """The source of a mask to be scored, without its truth."""
+    return Source(mask.path, mask.key, mask.path, size=mask.size, stamp=mask.stamp)
+
+
+def with_truth(source: Source, truth: ListedFile) -> Source:
+    """A source with its ground truth. Its stamp is that of both."""
     stamp = f"{source.stamp} {truth.stamp}" if source.stamp and truth.stamp else ""
     return replace(source, truth=truth.path, stamp=stamp)
 

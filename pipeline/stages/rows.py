@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import defaultdict
-from collections.abc import Iterator
-
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
-from pipeline.stages.blocks import Pack, pack, unpack
+from pipeline.stages.blocks import Pack, place_blocks, unpack
 from pipeline.storage.files import write_file
 
 # About so many lines in a file: as many as a worker can sort in memory.
@@ -43,7 +39,7 @@ class WriteLines(beam.PTransform):
         )
         # Each file has a seed, so that one without a line is written, too.
         seeds = files | "Seed" >> beam.FlatMap(lambda count: [(n, None) for n in range(count)])
-        placed = blocks | "Place" >> beam.FlatMap(_place, AsSingleton(files))
+        placed = blocks | "Place" >> beam.FlatMap(place_blocks, AsSingleton(files))
         return (
             (seeds, placed)
             | beam.Flatten()
@@ -54,15 +50,6 @@ class WriteLines(beam.PTransform):
 
 def _file_count(lines: int) -> int:
     return max(1, -(-lines // LINES))
-
-
-def _place(block: bytes, files: int) -> Iterator[tuple[int, bytes]]:
-    """The lines of a block, as blocks by the number of the file that they belong to."""
-    placed = defaultdict(list)
-    for key, line in unpack(block):
-        placed[zlib.crc32(key.encode(errors="surrogatepass")) % files].append((key, line))
-    for number, lines in placed.items():
-        yield number, pack(lines)
 
 
 def _write_lines(group: tuple, files: int, output: str, name: str) -> None:

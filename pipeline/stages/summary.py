@@ -43,7 +43,7 @@ class WriteSummary(beam.PTransform):
         )
         noted = (
             notes
-            | "Note" >> beam.Map(lambda note: (note.kind, (1, note.example)))
+            | "Note" >> beam.Map(lambda note: (note.kind, (note.count, note.example)))
             | "CountNotes" >> beam.CombinePerKey(_count_and_example)
         )
         lost_shards = (

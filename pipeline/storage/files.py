@@ -7,15 +7,23 @@ import functools
 import os
 import re
 import shutil
+import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.failures import BadImage, InputLost, OutputLost
 from pipeline.output_layout import TEMPORARY
 from pipeline.storage.errors import persistently
-from pipeline.storage.objects import delete_objects, is_object, read_object, write_object
+from pipeline.storage.objects import (
+    delete_objects,
+    is_object,
+    read_object,
+    upload_object,
+    write_object,
+)
 from pipeline.tally import add
 
 # A larger file is no photo; a PNG of 100 megapixels may come near.
@@ -39,6 +47,25 @@ def read_file(path: str) -> bytes:
     return data
 
 
+@contextlib.contextmanager
+def local_copy(path: str) -> Iterator[BinaryIO]:
+    """Opens a file that is read from its beginning more than once; of a bucket, a copy of it.
+
+    Raises:
+        InputLost: No other file could be read there, either.
+        OSError: It cannot be read.
+        Exception: Likewise, as the library of a service says it.
+    """
+    if FileSystems.get_scheme(path) is None:
+        with open(path, "rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        persistently(functools.partial(_fetch_once, path, copy), InputLost, path)
+        copy.seek(0)
+        yield copy
+
+
 def write_file(output: str, name: str, data: bytes) -> None:
     """Writes a file so that nobody sees a part of it under its name.
 
@@ -54,6 +81,19 @@ def write_file(output: str, name: str, data: bytes) -> None:
     """
     persistently(functools.partial(_write_once, output, name, data), OutputLost, output)
     add("bytes_written", len(data))
+
+
+def write_large_file(output: str, name: str, parts: Iterable[bytes]) -> None:
+    """Writes a file as ``write_file`` does, but of parts that are made one after the other.
+
+    They are gathered on this machine's disk first, so that an error while they are made leaves
+    nothing under the name, and the rest can be tried again.
+    """
+    with tempfile.TemporaryFile() as gathered:
+        for part in parts:
+            gathered.write(part)
+        add("bytes_written", gathered.tell())
+        persistently(functools.partial(_copy_once, output, name, gathered), OutputLost, output)
 
 
 def delete(paths: list[str]) -> None:
@@ -127,6 +167,13 @@ def _read_once(path: str) -> bytes:
         return b"".join(pieces)
 
 
+def _fetch_once(path: str, copy: BinaryIO) -> None:
+    copy.seek(0)
+    copy.truncate()
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        shutil.copyfileobj(file, copy, _PIECE)
+
+
 def _write_once(output: str, name: str, data: bytes) -> None:
     path = FileSystems.join(output, name)
     if is_object(path):
@@ -138,7 +185,18 @@ def _write_once(output: str, name: str, data: bytes) -> None:
         _create(path, data)
 
 
-def _write_and_rename(path: str, temporary: str, data: bytes) -> None:
+def _copy_once(output: str, name: str, gathered: BinaryIO) -> None:
+    path = FileSystems.join(output, name)
+    gathered.seek(0)
+    if is_object(path):
+        upload_object(path, gathered)
+    elif FileSystems.get_filesystem(path).has_dirs():
+        _write_and_rename(path, FileSystems.join(output, TEMPORARY, uuid.uuid4().hex), gathered)
+    else:
+        _create(path, gathered)
+
+
+def _write_and_rename(path: str, temporary: str, data: bytes | BinaryIO) -> None:
     try:
         _create(temporary, data)
         _make_folder(path)
@@ -149,11 +207,14 @@ def _write_and_rename(path: str, temporary: str, data: bytes) -> None:
         raise
 
 
-def _create(path: str, data: bytes) -> None:
+def _create(path: str, data: bytes | BinaryIO) -> None:
     with FileSystems.create(
         path, "application/octet-stream", compression_type="uncompressed"
     ) as file:
-        file.write(data)
+        if isinstance(data, bytes):
+            file.write(data)
+        else:
+            shutil.copyfileobj(data, file, _PIECE)
 
 
 def _make_folder(path: str) -> None:

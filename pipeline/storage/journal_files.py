@@ -31,7 +31,7 @@ from pipeline.storage.errors import persistently
 from pipeline.storage.files import clear, literal, read_file, write_file
 
 # Rises when what is written here changes its meaning.
-FORMAT = 4
+FORMAT = 5
 RUNNING = f"{JOURNAL}/running"
 COMPACTED = f"{JOURNAL}/compacted"
 # About so many bytes in a compacted file: some 50,000 rows without truth.
@@ -112,6 +112,7 @@ def to_line(row: MetricsRow, written: int = 0) -> str:
         "stamp": item.origin.stamp,
         "number": item.origin.number,
         "is_last": item.origin.is_last,
+        "path": item.origin.path,
         "content": item.content,
         "size": row.size,
         "status": row.status,
@@ -119,7 +120,7 @@ def to_line(row: MetricsRow, written: int = 0) -> str:
         "level_counts": counts and base64.b64encode(counts).decode(),
     }
     # What is not there is what an image file without truth has.
-    left_out = {"source": item.mask, "stamp": "", "number": 0, "is_last": True}
+    left_out = {"source": item.mask, "stamp": "", "number": 0, "is_last": True, "path": ""}
     left_out |= {"level_counts": None, "status": "ok"}
     kept = {name: value for name, value in values.items() if left_out.get(name, _NO) != value}
     return json.dumps(kept, separators=(",", ":"))
@@ -138,6 +139,7 @@ def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
             values.get("stamp", ""),
             values.get("number", 0),
             values.get("is_last", True),
+            values.get("path", ""),
         )
         counts = values.get("level_counts")
         if counts is not None:

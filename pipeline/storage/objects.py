@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
@@ -60,6 +62,22 @@ def write_object(path: str, data: bytes) -> None:
         blob.upload_from_string(data, content_type=_TYPE, retry=None)
     else:
         _s3(path).put_object(Bucket=bucket, Key=name, Body=data, ContentType=_TYPE)
+
+
+def upload_object(path: str, file: BinaryIO) -> None:
+    """Writes an object whole from a file, which is read from where it stands to its end.
+
+    Raises:
+        Exception: What the service's library raises.
+    """
+    bucket, name = _split(path)
+    if FileSystems.get_scheme(path) == "gs":
+        blob = _gcs(path).client.bucket(bucket).blob(name)
+        blob.upload_from_file(file, content_type=_TYPE, retry=None)
+    else:
+        # boto3 closes what it was given.
+        with open(os.dup(file.fileno()), "rb") as copy:
+            _s3(path).upload_fileobj(copy, bucket, name, ExtraArgs={"ContentType": _TYPE})
 
 
 def delete_objects(paths: list[str]) -> None:

@@ -188,7 +188,7 @@ def _to_image(
     key, mask = names.name(parsed.result.key if parsed.result else "", number)
     if parsed.failure is not None:
         return Attempt(failure=replace(parsed.failure, key=key))
-    origin = Origin(source.mask, source.stamp, number, is_last)
+    origin = Origin(source.mask, source.stamp, number, is_last, source.path)
     return attempt("read", key, _image_record, Item(key, mask, origin=origin), parsed.result)
 
 

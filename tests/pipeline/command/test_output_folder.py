@@ -78,7 +78,7 @@ def test_only_a_folder_with_a_journal_is_resumed(here):
     assert "cannot be used" in refused("out", resume=True)
     for head in ("{}", '{"format": 3}'):  # Of an earlier release; its rows are not misread.
         (here / "out" / "journal" / "job.json").write_text(head)
-        assert "of another release; this one goes on with format 4" in refused("out", resume=True)
+        assert "of another release; this one goes on with format 5" in refused("out", resume=True)
     start(Job(str(here / "out")))
     check("out", resume=True)
 

@@ -23,7 +23,7 @@ def photo(name, stamp="3-1.5"):
 
 def row_of(source, number=0, is_last=True, stamp="3-1.5", content="c"):
     mask = source.mask if source.chunk is None else f"{source.mask}/{number}.png"
-    origin = Origin(source.mask, stamp, number, is_last)
+    origin = Origin(source.mask, stamp, number, is_last, source.path)
     return MetricsRow(Item("k", mask, content, origin=origin), (3, 4), "ok", {"mae": number})
 
 

@@ -42,7 +42,7 @@ def test_a_row_comes_back_to_the_last_bit(truth):
 
 
 def test_a_row_of_a_record_comes_back_with_its_place_in_its_shard():
-    origin = Origin("masks/s", "9-1.5", 17, is_last=False)
+    origin = Origin("masks/s", "9-1.5", 17, False, "in/s.tfrecord")
     record = replace(row(1), item=replace(row(1).item, origin=origin), status="bad_truth")
     assert from_line(to_line(record)) == (0, record)
 

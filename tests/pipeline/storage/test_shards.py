@@ -68,7 +68,7 @@ def test_records_carry_their_truth_and_unnamed_ones_their_number(tmp_path):
     write_shard(path, [example(b"a", b"A", b"T"), example(None, b"B"), example(source=b"c")])
     (first, second), failures, _ = read_all(source_of(path))
     content = content_of("s/a", b"A", Truth(b"T"))
-    origin = Origin("masks/s", "9-1.5", 0, is_last=False)
+    origin = Origin("masks/s", "9-1.5", 0, False, str(path))
     item = Item("s/a", "masks/s/a.png", content, Truth(b"T"), origin=origin)
     assert first == ImageRecord(item, b"A")
     assert (second.item.key, second.item.truth) == ("s/000001", None)
@@ -260,10 +260,11 @@ def test_a_shard_is_read_on_after_a_transient_error(tmp_path, monkeypatch, suffi
     monkeypatch.setattr(errors, "PAUSES", (0,) * 5)
     path = tmp_path / f"s.tfrecord{suffix}"
     write_shard(path, [example(b"%d" % number, os.urandom(60)) for number in range(30)])
-    whole = list(read_shard(source_of(path)))
+    whole = [(one.result.item.key, one.result.image) for one in read_shard(source_of(path))]
     monkeypatch.setattr(Shaky, "files", {"shaky://s": path.read_bytes()})
     monkeypatch.setattr(Shaky, "errors", [ConnectionResetError(), TimeoutError()])
-    assert list(read_shard(source_of("shaky://s"))) == whole and Shaky.errors == []
+    found = [(one.result.item.key, one.result.image) for one in read_shard(source_of("shaky://s"))]
+    assert found == whole and Shaky.errors == []
 
 
 def test_a_shard_that_is_refused_ends_the_job(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""What label tools write: readers, run lengths, and names of images. No Beam, no Keras."""
