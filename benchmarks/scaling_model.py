@@ -13,6 +13,11 @@ from dataclasses import dataclass
 # A file of the journal takes so many rows, or those of so many seconds, as in
 # `pipeline.stages.journal`.
 JOURNAL_ROWS, JOURNAL_SECONDS = 64, 5.0
+# At the end it is put together in files of so many bytes, as in `pipeline.storage.journal_files`,
+# and the rows of metrics are written in files of so many, as in `pipeline.stages.rows`.
+JOURNAL_BYTES, METRICS_ROWS = 16 << 20, 50_000
+# A file of failures, the summary, and the journal's head.
+OTHER_FILES = 3
 # Names in one answer of a bucket that is listed.
 LISTED = 1000
 
@@ -141,13 +146,19 @@ def storage(costs: Costs, shape: Shape, records: int, retried: float, rate: floa
         sources = shape.images * (2 if shape.truth else 1)
     listings = math.ceil(sources / LISTED)
     rows = min(JOURNAL_ROWS, max(1.0, rate * JOURNAL_SECONDS))
-    journal = math.ceil(shape.images / rows)
+    running = math.ceil(shape.images / rows)
     row = costs.at("row bytes with truth" if shape.truth else "row bytes")
     photo, mask = (costs.at(name, shape.megapixels) for name in ("photo bytes", "mask bytes"))
+    # A row counts as one of the journal and one of metrics, so there are fewer files than this.
+    compacted = math.ceil(shape.images * row / JOURNAL_BYTES)
+    left = shape.images + compacted + math.ceil(shape.images / METRICS_ROWS) + OTHER_FILES
+    # The files of the running job are listed to be put together, and again to be deleted.
+    listings += 2 * math.ceil(running / LISTED)
     return Storage(
-        writes=math.ceil((shape.images + journal + listings) * (1 + retried)),
-        reads=math.ceil((sources + journal) * (1 + retried)),
-        files=shape.images + journal,
+        writes=math.ceil((left + running + listings) * (1 + retried)),
+        # The journal's head is looked for before each of its files, and each is read once.
+        reads=math.ceil((sources + 2 * running) * (1 + retried)),
+        files=left,
         read_bytes=shape.images * photo,
         written_bytes=shape.images * (mask + row),
     )

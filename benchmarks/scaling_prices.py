@@ -96,7 +96,7 @@ def projection(
     requests = asked.writes * prices.thousand_writes + asked.reads * prices.thousand_reads
     paid_workers = hours * workers.number * prices.worker_hour
     return {
-        "images": f"{shape.images:.0e}",
+        "images": f"{shape.images:.3g}",
         "hours": hours,
         "worker hours": hours * workers.number,
         "images/s": shape.images / (hours * 3600),

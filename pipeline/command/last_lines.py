@@ -18,14 +18,14 @@ def read_summary(job: Job) -> dict:
         return json.load(file)
 
 
-def report(job: Job, summary: dict, seconds: float, kept: int) -> None:
+def report(job: Job, summary: dict, seconds: float, kept: int | None) -> None:
     """Prints how a job ended: one line on standard output, and before it what there is to say.
 
     Args:
         job: The job, which is done.
         summary: What ``read_summary`` says of it.
         seconds: What this run took.
-        kept: Images that an earlier run has finished.
+        kept: Images that an earlier run has finished; None if that is not known.
     """
     for reason, count in summary["failures"].items():
         print(f"{count} failed: {reason}", file=sys.stderr)
@@ -45,9 +45,12 @@ def report(job: Job, summary: dict, seconds: float, kept: int) -> None:
             f"where, at stage {INDEX!r}",
             file=sys.stderr,
         )
-    earlier = f" ({kept} of an earlier run)" if kept else ""
+    earlier, speed = f" ({kept} of an earlier run)" if kept else "", ""
+    if kept is None:
+        earlier = " (some may be of an earlier run)"
+    else:
+        speed = f"{(images - kept) / seconds:.1f} images/s, "
     print(
         f"{images} images{earlier}, {failed} failures{f', {lost} shards lost' if lost else ''}, "
-        f"{seconds:.1f} s, "
-        f"{(images - kept) / seconds:.1f} images/s, output in {job.output}"
+        f"{seconds:.1f} s, {speed}output in {job.output}"
     )

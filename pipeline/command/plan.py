@@ -117,12 +117,18 @@ def _note_lines(listings: list[Listing]) -> list[str]:
 
 def _scored(job: Job) -> list[str]:
     pattern, truth = job.masks or "", job.truth or ""
-    masks = {name_of_image(file, (pattern,), truth) for file in find_files(pattern, "images")}
+    files = find_files(pattern, "images")
     if is_annotation_file(truth):
-        files = find_files(pattern, "images")
         return [f"masks    {len(files)}; no network", *_annotation_lines(truth, files)]
-    both = masks & _truths(job).keys()
-    return [f"masks    {len(masks)}, of which {len(both)} have a ground truth; no network"]
+    masks = {name_of_image(file, (pattern,), truth): file.path for file in files}
+    truths = _truths(job)
+    both = masks.keys() & truths.keys()
+    lines = [f"masks    {len(masks)}, of which {len(both)} have a ground truth; no network"]
+    if alone := masks.keys() - both:
+        lines.append(f"missing  {len(alone)} masks have no truth, such as {masks[min(alone)]}")
+    if unused := truths.keys() - both:
+        lines.append(f"unused   {len(unused)} truths, such as {truths[min(unused)]}")
+    return lines
 
 
 def _truths(job: Job) -> dict[str, str]:

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from pipeline.command.runners import DATAFLOW, runner_name, runs_on
+from pipeline.command.runners import DATAFLOW, may_run_on, runner_name
 
 # Seconds for an answer about a job's state.
 _TIMEOUT = 30.0
@@ -23,7 +23,8 @@ class RemoteJob:
 
     Attributes:
         id: The job's identifier.
-        endpoint: Address of the service that knows the job.
+        endpoint: Address of the service that knows the job; empty if that service ends with the
+            command that started the job, as Beam's own for a cluster of Flink or Spark.
         project: Project of a job on Dataflow, else empty.
         region: Region of a job on Dataflow, else empty.
     """
@@ -39,10 +40,15 @@ class RemoteJob:
         return bool(self.project)
 
     @property
+    def outlook(self) -> str:
+        """What becomes of it when the command ends."""
+        return f"job {self.id} {'goes on' if self.endpoint else 'may go on'} without this command"
+
+    @property
     def address(self) -> str:
         """Where to look at it."""
         if not self.is_on_dataflow:
-            return self.endpoint
+            return self.endpoint or "on the machines of its runner"
         jobs = "https://console.cloud.google.com/dataflow/jobs"
         return f"{jobs}/{self.region}/{self.id}?project={self.project}"
 
@@ -56,11 +62,11 @@ class RemoteJob:
 
 
 def service_of(options: PipelineOptions) -> str | None:
-    """Name of the runner whose service will keep a job, or None if a job ends with this command.
+    """Name of the runner that may keep a job, or None if the job ends with this command.
 
     To be asked before the job is run, as Beam changes its flags then.
     """
-    return runner_name(options) if runs_on(options) else None
+    return runner_name(options) if may_run_on(options) else None
 
 
 def remote_job(service: str, result: PipelineResult, options: PipelineOptions) -> RemoteJob:
@@ -68,8 +74,9 @@ def remote_job(service: str, result: PipelineResult, options: PipelineOptions) -
     if service == DATAFLOW:
         cloud = options.view_as(GoogleCloudOptions)
         return RemoteJob(result.job_id(), cloud.dataflow_endpoint, cloud.project, cloud.region)
-    # Beam has no public name for it.
-    return RemoteJob(result._job_id, options.view_as(PortableOptions).job_endpoint)
+    # Beam has no public name for it, and a runner that is not Beam's may not have it.
+    name = str(getattr(result, "_job_id", "?"))
+    return RemoteJob(name, options.view_as(PortableOptions).job_endpoint or "")
 
 
 def state_of(job: RemoteJob, options: PipelineOptions) -> str:
@@ -82,6 +89,8 @@ def state_of(job: RemoteJob, options: PipelineOptions) -> str:
     Raises:
         Exception: There is no answer.
     """
+    if not job.endpoint:
+        raise LookupError("its job service ended with the command that started it")
     return (_on_dataflow if job.is_on_dataflow else _of_job_service)(job, options)
 
 
@@ -90,10 +99,11 @@ def has_ended(state: str) -> bool:
     return PipelineState.is_terminal(state)
 
 
-def is_over(job: RemoteJob, options: PipelineOptions) -> bool:
-    """Whether it is known that a job has ended."""
+def is_over(job: RemoteJob, result: PipelineResult, options: PipelineOptions) -> bool:
+    """Whether it is known that a job of this command has ended."""
     try:
-        return has_ended(state_of(job, options))
+        # A job service that ends with this command is found by the result alone.
+        return has_ended(state_of(job, options) if job.endpoint else result.state)
     except Exception:
         return False
 

@@ -18,6 +18,7 @@ from pipeline.command.interrupts import LastWords
 from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
 from pipeline.command.options import AnnotateOptions, StorageRefuses, UsageError, parse
+from pipeline.command.output_folder import check_output
 from pipeline.command.plan import describe
 from pipeline.command.remote_jobs import RemoteJob, is_over, remote_job, service_of
 from pipeline.command.runners import (
@@ -26,7 +27,7 @@ from pipeline.command.runners import (
     only_built,
     runner_name,
 )
-from pipeline.command.running import begin, end, submitted
+from pipeline.command.running import begin, claimed, end, made_into, submitted
 from pipeline.command.validate import validate
 from pipeline.failures import ended_by
 from pipeline.job_settings import Job
@@ -34,6 +35,7 @@ from pipeline.output_layout import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
 from pipeline.storage.errors import in_words
 from pipeline.storage.files import clear
 from pipeline.storage.journal_files import changes, start
+from pipeline.storage.running_mark import MARK
 
 DONE, BROKEN, USAGE, TOO_MANY_FAILURES = 0, 1, 2, 3
 
@@ -59,7 +61,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
     words.text = _how_to_go_on(options)
     started = time.monotonic()
     try:
-        kept = run(job, options, words)
+        result = run(job, options, words)
     except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return USAGE
@@ -68,7 +70,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
             traceback.print_exc()
         print(f"run_pipeline.py: {_reason(error)}; {words.text}", file=sys.stderr)
         return BROKEN
-    if kept is None:
+    if result is None:
         return DONE
     try:
         summary = read_summary(job)
@@ -76,7 +78,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         end = f"the job is done, but {SUMMARY} in {job.output} cannot be read: {in_words(error)}"
         print(f"run_pipeline.py: {end}", file=sys.stderr)
         return BROKEN
-    report(job, summary, time.monotonic() - started, kept)
+    report(job, summary, time.monotonic() - started, _kept(job, result))
     too_many = summary["failed"] > options.max_failure_rate * summary["images"]
     lost = summary["lost_shards"] and not options.allow_lost_shards
     return TOO_MANY_FAILURES if too_many or lost else DONE
@@ -90,7 +92,7 @@ class OutOfTouch(Exception):
     """Nothing is known any more of a job that does not need this command."""
 
 
-def run(job: Job, options: AnnotateOptions, words: LastWords) -> int | None:
+def run(job: Job, options: AnnotateOptions, words: LastWords) -> PipelineResult | None:
     """Runs a job to its end, or as far as the command goes with it.
 
     Args:
@@ -99,18 +101,17 @@ def run(job: Job, options: AnnotateOptions, words: LastWords) -> int | None:
         words: Where to say what becomes of the work if the command ends early.
 
     Returns:
-        The number of images that an earlier run has finished; None if there is no summary yet, as
-        nobody waits for the job, or it is not run now.
+        What Beam knows of the job, which is done; None if there is no summary yet, as nobody waits
+        for the job, or it is not run now.
 
     Raises:
-        UsageError: Beam refuses the flags; nothing was done.
+        UsageError: Beam refuses the flags, or another job has begun meanwhile; nothing was done.
         JobEnded: The runner cancelled the job, say.
         OutOfTouch: The job may go on.
         Exception: What broke the job.
     """
     # Imported here because the stages take longer to import than a flag to refuse.
     from pipeline.build import build
-    from pipeline.stages.resume import KEPT
 
     pipeline = _pipeline(options)
     if is_dry_run(options):
@@ -121,30 +122,77 @@ def run(job: Job, options: AnnotateOptions, words: LastWords) -> int | None:
     watch_workers(
         lambda reason: f"run_pipeline.py: the job broke: {reason}; {_how_to_go_on(options)}"
     )
-    clear(job.output, OUTPUTS if options.overwrite else (*RESULTS, TEMPORARY))
-    for change in changes(job):
-        print(f"{change}: what was finished is done again", file=sys.stderr)
-    start(job)
-    begin(job.output)
-    remote = None
+    _prepare(job, options)
+    goes_on = False
     try:
         build(pipeline, job)
         built, service = only_built(options), service_of(options)  # Beam changes the flags.
+        if built is not None:
+            made_into(job.output, built)
         result = pipeline.run()
         if built is not None:
             result.wait_until_finish()
+            goes_on = True
             print(f"the job is in {built} and was not run; when it is, it writes to {job.output}")
             return None
         remote = service and remote_job(service, result, options)
+        goes_on = remote is not None
         if remote and not _wants_to_wait(remote, job, options, words):
             return None
         _wait(result, remote, options)
+        goes_on = False
+        _tidy(job)
+    except JobEnded:
+        goes_on = False
+        raise
     finally:
-        if remote is None or is_over(remote, options):
+        if not goes_on:
             end(job.output)
             words.text = _how_to_go_on(options)
+    return result
+
+
+def _prepare(job: Job, options: AnnotateOptions) -> None:
+    """Takes the output folder for the job.
+
+    Raises:
+        UsageError: Another job has taken it since the flags were checked.
+        Exception: It cannot be changed.
+    """
+    with claimed(job.output, options):
+        check_output(job, options.overwrite)
+        # Claims are in the folder of temporary files.
+        names = OUTPUTS if options.overwrite else RESULTS
+        clear(job.output, [name for name in names if name != TEMPORARY])
+        for change in changes(job):
+            print(f"{change}: what was finished is done again", file=sys.stderr)
+        start(job)
+        begin(job.output)
     clear(job.output, [TEMPORARY])
-    found = result.metrics().query(MetricsFilter().with_name(KEPT))["counters"]
+
+
+def _tidy(job: Job) -> None:
+    """Removes temporary files of a job that is done, for which they do not matter any more."""
+    try:
+        clear(job.output, [TEMPORARY])
+    except Exception as error:
+        print(f"{TEMPORARY} could not be removed: {in_words(error)}", file=sys.stderr)
+
+
+def _kept(job: Job, result: PipelineResult) -> int | None:
+    """How many images of a job that is done were finished by an earlier run; None if none tells."""
+    from pipeline.stages.resume import KEPT
+
+    if not job.resume:
+        return 0
+    try:
+        found = result.metrics().query(MetricsFilter().with_name(KEPT))["counters"]
+    except Exception as error:
+        print(
+            f"the job is done, but its counters could not be read: {in_words(error)}",
+            file=sys.stderr,
+        )
+        return None
     # A job service says None for 0.
     return sum(counter.result or 0 for counter in found)
 
@@ -162,13 +210,23 @@ def _pipeline(options: AnnotateOptions) -> beam.Pipeline:
 
 
 def _wants_to_wait(remote: RemoteJob, job: Job, options: AnnotateOptions, words: LastWords) -> bool:
-    """Says that a job is submitted, and whether to wait for it."""
-    submitted(job.output, remote)
+    """Says that a job is submitted, and whether to wait for it.
+
+    Raises:
+        OutOfTouch: It cannot be said in the output folder.
+    """
     words.text = (
-        f"job {remote.id} goes on without this command: {remote.address}; it is done when "
+        f"{remote.outlook}: {remote.address}; it is done when "
         f"{FileSystems.join(job.output, SUMMARY)} is there; {remote.how_to_cancel}; if it ends "
         f"before, {_how_to_go_on(options)}"
     )
+    try:
+        submitted(job.output, remote)
+    except Exception as error:
+        raise OutOfTouch(
+            f"job {remote.id} was submitted, but {MARK} in {job.output} could not be written, so "
+            f"nothing bars a second job: {in_words(error)}"
+        ) from error
     if does_not_wait(options):
         print(words.text)
         return False
@@ -189,7 +247,7 @@ def _wait(result: PipelineResult, remote: RemoteJob | None, options: AnnotateOpt
     except Exception as error:
         if remote is None:
             raise
-        if not is_over(remote, options):
+        if not is_over(remote, result, options):
             raise OutOfTouch(f"lost touch with the job: {_last_line(error)}") from error
         state = result.state
         if state == PipelineState.FAILED:

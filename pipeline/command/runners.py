@@ -60,11 +60,15 @@ def workers_elsewhere(options: PipelineOptions) -> str | None:
 
 
 def runs_on(options: PipelineOptions) -> bool:
-    """Whether a job goes on when this command ends."""
+    """Whether a job goes on when this command ends, in the care of a service that knows it."""
     endpoint = options.view_as(PortableOptions).job_endpoint
-    return runner_name(options) == DATAFLOW or (
-        workers_elsewhere(options) is not None and endpoint not in (None, "embed")
-    )
+    return runner_name(options) == DATAFLOW or (may_run_on(options) and endpoint is not None)
+
+
+def may_run_on(options: PipelineOptions) -> bool:
+    """Whether a job may go on when this command ends, as its workers do not end with it."""
+    is_here = runner_name(options) in _LOCAL or workers_elsewhere(options) is None
+    return not is_here and options.view_as(PortableOptions).job_endpoint != "embed"
 
 
 def only_built(options: PipelineOptions) -> str | None:

@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
 from pipeline.storage.journal_files import compact, drop_running, running_files
+from pipeline.storage.running_mark import drop_mark_of_template
 
 
 class CompactJournal(beam.PTransform):
@@ -49,3 +50,4 @@ def _compact(paths: list[str], output: str) -> None:
 
 def _drop(output: str, _: int) -> None:
     drop_running(output)
+    drop_mark_of_template(output)

@@ -6,6 +6,7 @@ not keep the process alive; a pool of ``concurrent.futures`` would wait for it w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import queue
 import threading
@@ -63,11 +64,18 @@ class TimedReads(beam.DoFn):
         self.microseconds = Metrics.distribution("images", f"{name}_microseconds")
         self.waited = Metrics.distribution("images", f"{name}_waited_microseconds")
         self.counter = Metrics.counter("images", counter) if counter else None
+        self.reads: deque[Read] = deque()
 
     def start_bundle(self):
         """Begins without reads."""
-        self.reads: deque[Read] = deque()
+        self.teardown()
         self.turns = threading.Semaphore(self.at_once)
+
+    def teardown(self):
+        """Ends the reads of a bundle that failed."""
+        reads, self.reads = self.reads, deque()
+        for read in reads:
+            read.abandon()
 
     def process(self, element, *side_inputs) -> Iterator:
         """Starts to read an element, and yields what the oldest one brings."""
@@ -83,21 +91,24 @@ class TimedReads(beam.DoFn):
                 yield in_window(result)
 
     def _oldest(self) -> Iterator:
-        read, count = self.reads.popleft(), 0
+        # It stays among the reads until it has ended: the bundle may fail at any yield.
+        reads, read, count = self.reads, self.reads[0], 0
         try:
-            for attempt in read.attempts(functools.partial(self._give_up, read), self.patience):
+            for attempt in read.attempts(self._give_up, self.patience):
                 count += 1
                 yield self._counted(attempt)
         except TimedOut as error:
             for attempt in self.on_timeout(read.element, count, error):
                 yield self._counted(attempt)
+        finally:
+            reads.popleft().abandon()
         # Beam's metrics work in Beam's own threads only.
         self.microseconds.update(int(1e6 * read.seconds))
         self.waited.update(int(1e6 * read.waited))
 
-    def _give_up(self, oldest: Read) -> None:
+    def _give_up(self) -> None:
         """Gives up every read that is late: the oldest may be waiting for another's turn."""
-        for read in (oldest, *self.reads):
+        for read in self.reads:
             read.give_up_after(self.timeout)
 
     def _counted(self, attempt: Attempt):
@@ -171,12 +182,28 @@ class Read:
             self._given_up = TimedOut(f"nothing came for {seconds:g} seconds")
         self._turns.release()  # Its thread may never do it.
 
+    def abandon(self) -> None:
+        """Ends the thread at its next attempt, as nobody waits for any more."""
+        with self._lock:
+            reads = self._begun is not None and self._given_up is None
+            self._given_up = self._given_up or TimedOut("nobody waits for it")
+        if reads:
+            self._turns.release()
+        # A thread that waits for room finds some, and lets go of what it has read.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._made.get_nowait()
+
     def _run(self, function: Callable[[object], Iterable[Attempt]]) -> None:
         attempts, attempt = None, None
         while attempt is not _END:
             # Released before the attempt is handed over: another read may have to come first.
             self._turns.acquire()
-            self._begun, error = time.monotonic(), None
+            with self._lock:
+                if self._given_up is not None:
+                    self._turns.release()
+                    return
+                self._begun, error = time.monotonic(), None
             with tallied() as tally:
                 try:
                     attempts = iter(function(self.element)) if attempts is None else attempts

@@ -200,11 +200,26 @@ def _write_and_rename(path: str, temporary: str, data: bytes | BinaryIO) -> None
     try:
         _create(temporary, data)
         _make_folder(path)
-        FileSystems.rename([temporary], [path])
+        _rename(temporary, path)
     except Exception:
         with contextlib.suppress(Exception):  # There may be nothing to delete.
             delete([temporary])
         raise
+
+
+def _rename(temporary: str, path: str) -> None:
+    if FileSystems.get_scheme(path) is None or not FileSystems.exists(path):
+        FileSystems.rename([temporary], [path])
+        return
+    # HDFS renames onto nothing that is there, so the old file is moved away, and back if need be.
+    old = f"{temporary}-old"
+    FileSystems.rename([path], [old])
+    try:
+        FileSystems.rename([temporary], [path])
+    except Exception:
+        FileSystems.rename([old], [path])
+        raise
+    delete([old])
 
 
 def _create(path: str, data: bytes | BinaryIO) -> None:

@@ -3,8 +3,10 @@
 import pytest
 
 from benchmarks.scaling_model import (
+    JOURNAL_BYTES,
     JOURNAL_ROWS,
     JOURNAL_SECONDS,
+    METRICS_ROWS,
     Costs,
     Shape,
     costs_of,
@@ -13,6 +15,8 @@ from benchmarks.scaling_model import (
     storage,
 )
 from pipeline.stages.journal import ROWS, SECONDS
+from pipeline.stages.rows import LINES
+from pipeline.storage.journal_files import COMPACT_BYTES
 
 COSTS = Costs(
     {
@@ -70,23 +74,30 @@ def test_a_job_starts_once_for_each_process():
 
 def test_requests_files_and_bytes_of_files():
     asked = storage(COSTS, Shape(128_000, truth=True), records=1000, retried=0, rate=99)
-    assert asked.writes == 128_000 + 2_000 + 256
-    assert asked.reads == 256_000 + 2_000
-    assert asked.files == 130_000
+    # 46 files of 16 MiB and 3 of 50,000 rows; 3 others; names of 256,000 and twice of 2,000.
+    assert asked.files == 128_000 + 46 + 3 + 3
+    assert asked.writes == asked.files + 2_000 + 256 + 4
+    assert asked.reads == 256_000 + 2 * 2_000
     assert asked.read_bytes == 128_000 * 250_000
     assert asked.written_bytes == 128_000 * 96_000
 
 
 def test_shards_are_listed_and_read_one_by_one():
     asked = storage(COSTS, Shape(128_000, shards=True), records=1000, retried=0.5, rate=99)
-    assert asked.writes == 195_002  # 1.5 times 130,001, rounded up
-    assert asked.reads == 1.5 * (128 + 2_000)
+    assert asked.files == 128_000 + 4 + 3 + 3
+    assert asked.writes == 195_023  # 1.5 times 128,010 + 2,000 + 1 + 4, rounded up
+    assert asked.reads == 1.5 * (128 + 2 * 2_000)
 
 
-def test_slow_processes_leave_more_files_in_the_journal():
-    asked = storage(COSTS, Shape(128_000), records=1000, retried=0, rate=3.2)
-    assert asked.files == 128_000 + 8_000
+def test_slow_processes_write_more_files_and_leave_as_many():
+    slow, fast = (
+        storage(COSTS, Shape(128_000), records=1000, retried=0, rate=rate) for rate in (3.2, 99)
+    )
+    assert slow.files == fast.files
+    assert slow.writes - fast.writes == 6_000 + 2 * 6
+    assert slow.reads - fast.reads == 2 * 6_000
 
 
 def test_files_of_the_journal_hold_as_many_rows_as_is_counted():
     assert (JOURNAL_ROWS, JOURNAL_SECONDS) == (ROWS, SECONDS)
+    assert (JOURNAL_BYTES, METRICS_ROWS) == (COMPACT_BYTES, LINES)

@@ -11,7 +11,7 @@ PARAMETERS = {each["name"]: each for each in METADATA["parameters"]}
 # What the fields of the service's TemplateMetadata and ParameterMetadata are called in JSON.
 FIELDS = {"name", "description", "streaming", "parameters"}
 PARAMETER_FIELDS = {"name", "label", "helpText", "isOptional", "regexes", "paramType"}
-# Values that a user would give, and one that the regex has to refuse.
+# Values that a user would give, and one or several that the regex has to refuse.
 EXAMPLES = {
     # Each worker would decide.
     "precision": (["float32", "bfloat16", "float16"], "auto"),
@@ -22,7 +22,7 @@ EXAMPLES = {
     "model": (["basnet_mini", "gs://models/own.keras"], "./own.keras"),
     "image_size": (["224"], "0"),
     "batch_size": (["8"], "eight"),
-    "threshold": (["0.5", ".25", "1"], "1.5"),
+    "threshold": (["0.5", ".25", "0.05", "1", "1.0"], ["1.5", ".0", "0.00", "0"]),
     "max_megapixels": (["200", "0.5"], "-1"),
     "experiments": (["no_use_multiple_sdk_containers"], "two words"),
     "resource_hints": (
@@ -68,4 +68,5 @@ def test_a_regex_takes_what_the_flag_takes(name):
     else:
         taken, refused = EXAMPLES[name]
     assert all(re.fullmatch(regex, value) for value in taken)
-    assert not re.fullmatch(regex, refused)
+    refused = [refused] if isinstance(refused, str) else refused
+    assert not any(re.fullmatch(regex, value) for value in refused)

@@ -25,11 +25,13 @@ class FakeDataflow(http.server.ThreadingHTTPServer):
         jobs: What was submitted, by identifier, as JSON.
         state: What every job's state is; None where the launcher may not ask any more.
         error: The last message of every job, or None.
+        tells_metrics: Whether it tells what jobs have counted.
     """
 
     def __init__(self):
         super().__init__(("localhost", 0), _Handler)
         self.jobs, self.state, self.error = {}, "JOB_STATE_RUNNING", None
+        self.tells_metrics = True
 
     @property
     def endpoint(self):
@@ -50,7 +52,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = self._path()
         found = path.rpartition("/")[2]
-        if self.server.state is None:
+        if self.server.state is None or (found == "metrics" and not self.server.tells_metrics):
             self._answer({"error": {"code": 403, "message": "no permission"}}, 403)
         elif found == "metrics":
             self._answer({})

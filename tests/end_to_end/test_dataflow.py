@@ -110,6 +110,17 @@ def test_a_job_is_submitted_waited_for_and_reported(cloud):
     assert {"model/weights/basnet_mini.weights.h5", "pipeline/build.py", "setup.py"} <= files
 
 
+def test_a_job_that_is_done_is_done_although_its_counters_cannot_be_read(cloud):
+    assert run(*cloud.flags, "--runner=DirectRunner", **cloud.here)[0] == 0
+    process, job = launched(cloud, "--resume")
+    run_submitted(cloud, job)
+    cloud.service.state, cloud.service.tells_metrics = "JOB_STATE_DONE", False
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "the job is done, but its counters could not be read: " in err
+    assert out.startswith("3 images (some may be of an earlier run), 0 failures, ")
+
+
 def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud):
     sides = {}
     for count in (3, 12):
@@ -229,6 +240,13 @@ def test_a_template_is_written_and_nothing_is_waited_for(cloud):
     assert not cloud.service.jobs
     job = json.loads(cloud.bucket.blob("templates/annotate").download_as_text())
     assert graph_of(job, cloud.bucket).root_transform_ids
+    # Nobody knows whether a job of it goes on, until that job says that it does not.
+    status, _, err = run(*cloud.flags, "--resume", **cloud.here)
+    (line,) = said(err)
+    assert status == 2 and f"may be written to by a job of the template {where}; if" in line
+    cloud.service.jobs["made"] = job
+    run_submitted(cloud, "made")
+    assert names_in(cloud.bucket, "out/masks/") == {"0.png", "1.png", "2.png"}
     assert "running.json" not in names_in(cloud.bucket, "out/journal/")
 
 

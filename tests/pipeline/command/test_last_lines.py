@@ -34,6 +34,11 @@ def reported(tmp_path, capsys):
     return run
 
 
+def test_where_nobody_tells_what_was_finished_before_no_speed_is_said(reported):
+    line, _ = reported(kept=None)
+    assert line == "100 images (some may be of an earlier run), 2 failures, 8.0 s"
+
+
 def test_the_last_line_counts_images_failures_seconds_and_images_a_second(reported):
     line, err = reported()
     assert line == "100 images, 2 failures, 8.0 s, 12.5 images/s"

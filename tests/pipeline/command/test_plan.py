@@ -74,7 +74,10 @@ def test_masks_to_be_scored_are_counted_with_those_that_have_a_truth(here):
     lay(here, "m/a.png", "m/b.png", "m/c/d.png", "t/a.jpg", "t/c/d.png", "t/e.png")
     found = plan(inputs=(), masks="m", truth="t")
     assert found["masks"] == "3, of which 2 have a ground truth; no network"
-    assert found.keys() == {"masks", "output"}
+    assert found["missing"] == "1 masks have no truth, such as m/b.png"
+    assert found["unused"] == "1 truths, such as t/e.png"
+    lay(here, "n/a.png", "u/a.png")
+    assert plan(inputs=(), masks="n", truth="u").keys() == {"masks", "output"}
 
 
 def test_what_is_overwritten_is_counted_and_left_alone(here):

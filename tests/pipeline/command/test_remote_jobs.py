@@ -26,12 +26,19 @@ def test_a_job_service_is_asked_for_the_state_of_a_job(endpoint):
     assert job == RemoteJob(result._job_id, endpoint) and job.address == endpoint
     result.wait_until_finish()
     assert state_of(job, OPTIONS) == "DONE"
-    assert is_over(job, OPTIONS)
+    assert is_over(job, result, OPTIONS)
+    # The same of a service that nobody else can ask.
+    own = RemoteJob(result._job_id, "")
+    assert is_over(own, result, OPTIONS)
+    assert own.outlook == f"job {own.id} may go on without this command"
+    with pytest.raises(LookupError, match="ended with the command"):
+        state_of(own, OPTIONS)
 
 
 def test_what_nothing_is_known_of_is_not_over(endpoint):
-    assert not is_over(RemoteJob("another", endpoint), OPTIONS)
-    assert not is_over(RemoteJob("job", "localhost:1"), OPTIONS)
+    assert not is_over(RemoteJob("another", endpoint), None, OPTIONS)
+    assert not is_over(RemoteJob("job", "localhost:1"), None, OPTIONS)
+    assert not is_over(RemoteJob("job", ""), None, OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.command.options import parse
-from pipeline.command.runners import processes, runs_on, workers_elsewhere
+from pipeline.command.runners import may_run_on, processes, runs_on, workers_elsewhere
 from pipeline.job_settings import Job
 from tests.pipeline.checked import enter_folder, job, refused
 from tests.pipeline.object_store import ObjectStore
@@ -156,17 +156,21 @@ def test_dataflows_workers_get_the_package_in_one_of_four_ways(given):
 
 
 @pytest.mark.parametrize(
-    ("given", "goes_on"),
+    ("given", "may_go_on", "is_kept"),
     [
-        ((), False),
-        (("--runner=dataflow",), True),
-        (PORTABLE, True),
-        ((*PORTABLE, "--environment_type=LOOPBACK"), False),
-        (("--runner=PortableRunner", "--job_endpoint=embed"), False),
-        (("--runner=flink", CLUSTER), False),
-        (("--runner=flink", CLUSTER, "--job_endpoint=host:8099"), True),
+        ((), False, False),
+        (("--runner=PrismRunner", "--environment_type=DOCKER"), False, False),
+        (("--runner=flink",), False, False),
+        (("--runner=dataflow",), True, True),
+        (PORTABLE, True, True),
+        ((*PORTABLE, "--environment_type=LOOPBACK"), False, False),
+        (("--runner=PortableRunner", "--job_endpoint=embed"), False, False),
+        (("--runner=flink", CLUSTER), True, False),
+        (("--runner=flink", CLUSTER, "--job_endpoint=host:8099"), True, True),
+        (("--runner=spark", "--spark_master_url=spark://host:7077"), True, False),
     ],
     ids=str,
 )
-def test_a_job_goes_on_without_the_command_where_a_service_keeps_it(given, goes_on):
-    assert runs_on(parse(given)) is goes_on
+def test_a_job_may_go_on_where_its_workers_do_and_is_kept_by_a_service(given, may_go_on, is_kept):
+    options = parse(given)
+    assert (may_run_on(options), runs_on(options)) == (may_go_on, is_kept)

@@ -1,7 +1,9 @@
 """Reads a few at a time: as a plain loop, in order, bounded, and with an end to what hangs."""
 
+import gc
 import threading
 import time
+import weakref
 
 import apache_beam as beam
 import pytest
@@ -96,6 +98,52 @@ def wait_until(condition):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert condition()
+
+
+@pytest.mark.parametrize("end", ["teardown", "start_bundle"])
+def test_a_bundle_that_fails_in_the_middle_leaves_no_thread_and_nothing_that_was_read(end):
+    class Photo:
+        pass
+
+    alive = weakref.WeakSet()
+
+    def read(number):
+        for _ in range(10):
+            photo = Photo()
+            alive.add(photo)
+            yield Attempt(photo)
+            del photo
+        if number == 1:
+            raise ArithmeticError("one")
+
+    before = threading.active_count()
+    stage = begun(reads(read, ahead=8, at_once=2))
+    results = [one for number in range(8) for one in stage.process(number)]
+    assert results == []
+    # The next step fails at the third result of the oldest.
+    results = stage.process(8)
+    for _ in range(3):
+        next(results)
+    wait_until(lambda: len(alive) > 2 * 8)
+    assert threading.active_count() == before + 9
+    # A traceback keeps the generator alive, so nothing has closed it.
+    getattr(stage, end)()
+    wait_until(lambda: threading.active_count() <= before)
+    del results, stage
+    gc.collect()
+    assert not alive
+
+
+def test_reads_that_hang_hold_no_turns_of_others_once_their_bundle_is_over():
+    hanging = threading.Event()
+    before = threading.active_count()
+    stage = begun(reads(lambda number: hanging.wait(30) and [], ahead=4, at_once=2))
+    assert given(stage, 1, 2, 3, 4) == []
+    stage.teardown()
+    # Two hang, and nothing ends those before they come back.
+    wait_until(lambda: threading.active_count() <= before + 2)
+    hanging.set()
+    wait_until(lambda: threading.active_count() <= before)
 
 
 def test_what_hangs_is_given_up_and_the_rest_goes_on():

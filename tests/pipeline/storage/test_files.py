@@ -142,6 +142,48 @@ def test_nobody_sees_a_part_of_a_file_under_its_name(store):
     assert store.files == {"failing://out/a": b"longer and new"}
 
 
+class Refusing(Failing):
+    """Storage that renames onto no file that is there, as HDFS."""
+
+    @classmethod
+    def scheme(cls):
+        return "refusing"
+
+    def rename(self, sources, targets):
+        if any(target in self.files for target in targets):
+            raise BeamIOError("Rename operation failed", {})
+        super().rename(sources, targets)
+
+
+@pytest.fixture
+def refusing(store, monkeypatch):
+    """The storage that refuses, empty."""
+    for name in ("files", "errors", "seen"):
+        monkeypatch.setattr(Refusing, name, getattr(store, name))
+    return Refusing
+
+
+def test_a_file_is_replaced_where_nothing_is_renamed_onto_it(refusing):
+    write_file("refusing://out", "a", b"old")
+    write_file("refusing://out", "a", b"new")
+    assert refusing.files == {"refusing://out/a": b"new"}
+
+
+def test_an_old_file_is_put_back_where_the_new_one_cannot_be_renamed(refusing, monkeypatch):
+    write_file("refusing://out", "a", b"old")
+    rename = Refusing.rename
+
+    def fail(self, sources, targets):
+        if sources[0].endswith("-old") or targets[0].endswith("-old"):
+            return rename(self, sources, targets)
+        raise OSError("no")
+
+    monkeypatch.setattr(Refusing, "rename", fail)
+    with pytest.raises(OSError, match="no"):
+        write_file("refusing://out", "a", b"new")
+    assert refusing.files == {"refusing://out/a": b"old"}
+
+
 @pytest.mark.parametrize("failing", ["create", "write", "rename"])
 def test_a_write_that_fails_now_and_then_is_tried_again(store, failing):
     store.errors[failing] = [OSError("the service is busy") for _ in range(3)]
