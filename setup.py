@@ -79,6 +79,9 @@ setup(
             # Write the shards that are read: Hugging Face's Parquet, and tars.
             "datasets>=5.2,<6",
             "webdataset>=1.0.2,<2",
+            # Readers of rows that are written as Parquet and CSV.
+            "duckdb>=1.4,<2",
+            "pandas>=2.3,<4",
             # Each release formats a little differently.
             "ruff>=0.17,<0.18",
             # Buckets on this machine, and what finds them and a stand-in for Dataflow.

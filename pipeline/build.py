@@ -42,7 +42,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
     written, notes = (
         [
-            rows | "WriteRows" >> WriteLines(job.output, METRICS),
+            rows | "WriteRows" >> WriteLines(job.output, METRICS, job.metrics_format),
             failures | "WriteFailures" >> WriteLines(job.output, FAILURES),
         ],
         found.notes,

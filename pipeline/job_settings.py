@@ -41,6 +41,7 @@ class Job:
         category: What annotations call an object.
         instances: ``"image"`` for one object an image, ``"components"`` for one a connected part.
         min_area: Fewest pixels of a part that is an object.
+        metrics_format: ``"jsonl"``, ``"parquet"`` or ``"csv"``.
         hints: Beam's resource hints of the workers that see images, each as ``NAME=VALUE``.
     """
 
@@ -69,6 +70,7 @@ class Job:
     category: str = "object"
     instances: str = "image"
     min_area: int = 64
+    metrics_format: str = "jsonl"
     hints: tuple[str, ...] = ()
 
     @property

@@ -24,6 +24,7 @@ ROWS = (
     ("pipeline.annotations", "pipeline.images", "pipeline.storage"),
     ("pipeline.records",),
     (
+        "pipeline.columns",
         "pipeline.failures",
         "pipeline.image_formats",
         "pipeline.job_settings",

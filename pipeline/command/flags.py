@@ -13,6 +13,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_data_flags(group.add_argument)
     _add_record_flags(group.add_argument)
     _add_output_flags(group.add_argument)
+    _add_annotation_flags(group.add_argument)
     _add_network_flags(group.add_argument)
 
 
@@ -100,6 +101,12 @@ def _add_record_flags(add) -> None:
 
 def _add_output_flags(add) -> None:
     add("--output", default="output", metavar="DIR", help="where to write (default: ./%(default)s)")
+    add(
+        "--metrics_format",
+        choices=("jsonl", "parquet", "csv"),
+        default=Job.metrics_format,
+        help="what the files of metrics/ are (default: %(default)s)",
+    )
     add("--overwrite", action="store_true", help="replace what an earlier job left in --output")
     add(
         "--resume",
@@ -113,6 +120,20 @@ def _add_output_flags(add) -> None:
         help="with --resume, read every image and compare it with what was finished, even where "
         "the listing says that its size and time of change are the same",
     )
+    add(
+        "--shared_disk",
+        action="store_true",
+        help="the runner's workers, on this machine or others, see local paths as this command "
+        "does; without it such paths are refused where workers may be elsewhere",
+    )
+    add(
+        "--plan",
+        action="store_true",
+        help="check everything, say what the job would do, and stop",
+    )
+
+
+def _add_annotation_flags(add) -> None:
     add(
         "--annotations",
         nargs="+",
@@ -141,17 +162,6 @@ def _add_output_flags(add) -> None:
         default=Job.min_area,
         metavar="PIXELS",
         help="with --instances components, smaller parts are no objects (default: %(default)s)",
-    )
-    add(
-        "--shared_disk",
-        action="store_true",
-        help="the runner's workers, on this machine or others, see local paths as this command "
-        "does; without it such paths are refused where workers may be elsewhere",
-    )
-    add(
-        "--plan",
-        action="store_true",
-        help="check everything, say what the job would do, and stop",
     )
 
 

@@ -135,6 +135,7 @@ def _job(options: AnnotateOptions) -> Job:
         masks=_at_home(options.masks),
         read_timeout=options.read_timeout,
         max_megapixels=options.max_megapixels,
+        metrics_format=options.metrics_format,
         resume=options.resume,
         verify=options.verify,
         processes=processes(options),
