@@ -1,4 +1,4 @@
-"""Trains a BASNet on folders of images and masks: `python -m model.train --help`.
+"""Trains a BASNet on photos and masks: `python -m model.train --help`.
 
 The same command, run again, continues from the last checkpoint with the same result.
 """
@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.annotations.read import is_annotation_file
 from model.inference.tensorflow_notices import without_notices
 from model.presets import IMAGE_SIZE, PRESETS
+from model.training.annotated import find_annotated
 from model.training.config import TrainConfig
 from model.training.pairs import Pair, find_pairs, split_pairs
 
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         config = TrainConfig(**{name: getattr(flags, name) for name in _SETTINGS})
         _check_encoder(flags)
-        pairs = [pair for text in flags.data for pair in find_pairs(*_folder_and_weight(text))]
+        pairs = _pairs(flags.data, flags.output)
         _run(flags, config, *split_pairs(pairs, flags.validation_fraction))
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -153,12 +155,26 @@ def _check_encoder(flags: argparse.Namespace) -> None:
         )
 
 
-def _folder_and_weight(text: str) -> tuple[Path, float]:
-    folder, equals, weight = text.rpartition("=")
-    if not equals or Path(text).is_dir():
-        return Path(text), 1.0
+def _pairs(data: Sequence[str], output: Path) -> list[Pair]:
+    """The pairs of ``--data``. Masks of annotation files are drawn below the output folder."""
+    pairs = []
+    for number, text in enumerate(data):
+        place, weight = _place_and_weight(text)
+        photos, colon, truth = place.rpartition(":")
+        if Path(place).is_dir() or not (colon or is_annotation_file(place)):
+            pairs += find_pairs(Path(place), weight)
+            continue
+        folder = Path(photos) if colon else Path(truth).parent
+        pairs += find_annotated(folder, Path(truth), output / "masks" / str(number), weight)
+    return pairs
+
+
+def _place_and_weight(text: str) -> tuple[str, float]:
+    place, equals, weight = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return text, 1.0
     try:
-        return Path(folder), float(weight)
+        return place, float(weight)
     except ValueError:
         raise ValueError(f"the weight in {text} is not a number") from None
 
@@ -174,9 +190,10 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         nargs="+",
         required=True,
-        metavar="FOLDER[=WEIGHT]",
-        help="folders with images/ and masks/, matched by stem; images of a folder with weight 2 "
-        "are drawn twice as often as those of a folder with weight 1",
+        metavar="FOLDER|PHOTOS:TRUTH[=WEIGHT]",
+        help="folders with images/ and masks/, matched by stem; or a folder of photos and, behind "
+        "a colon, a .json of COCO or Label Studio, an .xml of CVAT or a folder of masks; images "
+        "with weight 2 are drawn twice as often as those with weight 1",
     )
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(PRESETS), help="preset")
