@@ -48,3 +48,5 @@ def read_annotations(file: BinaryIO) -> Iterator[Drawing | Remark]:
         yield from reader_of(file)(file)
     except ijson.JSONError as error:
         raise ValueError(f"it is damaged: {' '.join(str(error).split())[:200]}") from error
+    except (AttributeError, KeyError, OverflowError, TypeError) as error:
+        raise ValueError(f"it does not hold what its format asks for: {error}") from error

@@ -1,10 +1,13 @@
 """Annotation files as tools write them: what is read, what is said, what is refused."""
 
+import contextlib
 import io
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from model.annotations.brush import encode_brush
@@ -183,6 +186,47 @@ def test_cvat():
 def test_files_of_other_formats_are_refused(content, message):
     with pytest.raises(ValueError, match=message):
         read(content)
+
+
+WORDS = [
+    "images",
+    "annotations",
+    "categories",
+    "id",
+    "image_id",
+    "file_name",
+    "width",
+    "height",
+    "segmentation",
+    "counts",
+]
+WORDS += [
+    "data",
+    "image",
+    "result",
+    "value",
+    "type",
+    "rle",
+    "points",
+    "brushlabels",
+    "polygonlabels",
+    "original_width",
+]
+ANY = st.recursive(
+    st.sampled_from([None, True, -1, 3, 10**30, 0.5, "a", "rle", "brushlabels", "polygonlabels"]),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(WORDS), one),
+    max_leaves=20,
+)
+
+
+@given(ANY, ANY)
+def test_any_json_is_drawings_or_remarks_or_refused(one, other):
+    coco = {"images": [one], "annotations": [other, {"image_id": one, "segmentation": other}]}
+    task = {"data": {"image": "a", "width": one}, "annotations": [{"result": [other]}]}
+    for content in (one, coco, [task], [{"data": one, "annotations": other}]):
+        with contextlib.suppress(ValueError):
+            for found in read_annotations(io.BytesIO(json.dumps(content).encode())):
+                assert isinstance(found, Remark) or draw(found, 100).dtype == bool
 
 
 def test_annotation_files_are_known_by_their_names():
