@@ -31,6 +31,8 @@ from pipeline.storage.shards import read_shard, rest_of_shard
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
+# A shard counts as so many images: each may hold a row group of photos in memory.
+SHARD = 4
 
 
 class Loaded(NamedTuple):
@@ -91,6 +93,7 @@ class Load(beam.PTransform):
             timeout=self.timeout,
             on_timeout=rest_of_source,
             counter="read",
+            weight=_weight,
         )
         loaded = split_attempts(sources, "Read", reads)
         images, kept, renewed = loaded.results | beam.Partition(_kind, 3)
@@ -187,6 +190,10 @@ def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:
     unread = truth is not None and truth.failure is not None
     origin = Origin(source.mask, "" if unread else source.stamp, path=source.path)
     return ImageRecord(Item(source.key, source.mask, content, truth, origin=origin), image)
+
+
+def _weight(source: Source) -> int:
+    return 1 if source.chunk is None else SHARD
 
 
 def _kind(loaded: ImageRecord | Kept, _: int) -> int:

@@ -40,6 +40,7 @@ class TimedReads(beam.DoFn):
         on_timeout: From an element, the number of attempts that it has brought, and the error, to
             the attempts that come instead of the rest.
         counter: Of the counter ``images/<counter>`` of results, or None.
+        weight: From an element to how many it counts as in ``ahead``.
         patience: Seconds between two looks at what takes too long.
     """
 
@@ -53,6 +54,7 @@ class TimedReads(beam.DoFn):
         timeout: float,
         on_timeout: Callable[[object, int, TimedOut], Iterable[Attempt]],
         counter: str | None = None,
+        weight: Callable[[object], int] = lambda _: 1,
         patience: float = PATIENCE,
     ):
         self.function = function
@@ -60,6 +62,7 @@ class TimedReads(beam.DoFn):
         self.at_once = at_once
         self.timeout = timeout
         self.on_timeout = on_timeout
+        self.weight = weight
         self.patience = patience
         self.microseconds = Metrics.distribution("images", f"{name}_microseconds")
         self.waited = Metrics.distribution("images", f"{name}_waited_microseconds")
@@ -81,7 +84,9 @@ class TimedReads(beam.DoFn):
         """Starts to read an element, and yields what the oldest one brings."""
         function = functools.partial(_call, self.function, side_inputs)
         self.reads.append(Read(function, element, self.turns))
-        if len(self.reads) > self.ahead:
+        while sum(self.weight(read.element) for read in self.reads) > self.ahead and (
+            len(self.reads) > 1 or self.ahead == 0
+        ):
             yield from self._oldest()
 
     def finish_bundle(self) -> Iterator:

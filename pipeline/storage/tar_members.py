@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 1 << 20
 # An archive ends with zeros, filled up to 10 KiB as a rule.
 MAX_ZEROS = 16 << 20
 # No storage holds a longer member.
-_MAX_SIZE = 1 << 50
+_MAX_SIZE = 1 << 43
 # Each of them describes 21 parts of a sparse file.
 _MAX_SPARSE_HEADERS = 10_000
 _PAX = re.compile(rb"(\d{1,20}) ([^=]{1,1000})=")

@@ -104,7 +104,7 @@ class _Record:
     def add(self, file: BinaryIO, member: Member, suffix: str, with_content: bool) -> None:
         """Adds the member whose content the file stands at."""
         self.suffixes.add(suffix)
-        if suffix == self._name:
+        if self._name and suffix == self._name:
             self._features["key"] = _text(file, member)
         elif suffix == self._truth:
             if with_content:
@@ -120,7 +120,10 @@ class _Record:
         """The record, when all of its members have come."""
         if not self.has_image:
             wanted = f"member .{self._image or 'jpg or the like'}"
-            there = [f".{suffix}" for suffix in sorted(self.suffixes)[:_MAX_NAMED]]
+            there = [
+                f".{suffix}" if suffix else "one without suffix"
+                for suffix in sorted(self.suffixes)[:_MAX_NAMED]
+            ]
             self._features["fault"] = missing(wanted, "image_field", there)
         features = Features(**self._features)
         return RawRecord(after, after - self._start, lambda: features)

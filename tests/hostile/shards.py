@@ -1,4 +1,4 @@
-"""Hostile TFRecord shards, framed and serialized here, so that they can say anything."""
+"""Hostile shards. TFRecord is framed and serialized here, so that it can say anything."""
 
 import gzip
 import random
@@ -9,6 +9,7 @@ import google_crc32c
 
 from tests.hostile.containers import gray_png
 from tests.hostile.photos import encode, photo
+from tests.hostile.tars import hostile_parquets, hostile_tars
 
 NAMES = (
     "../../escaped.jpg",
@@ -129,6 +130,8 @@ def hostile_shards():
     yield from _examples(good, image)
     yield from _features(image)
     yield from _compressed(good)
+    for source in (hostile_tars, hostile_parquets):
+        yield from (Shard(*values) for values in source())
 
 
 def _frames(good):
