@@ -9,6 +9,8 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
     "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
     # Read where the extra "heic" is installed, and refused with a word elsewhere.
     "HEIF": (".heic", ".heif"),
 }

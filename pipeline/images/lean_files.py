@@ -13,6 +13,7 @@ import zlib
 from PIL import ExifTags, PngImagePlugin
 
 from pipeline.failures import BadImage
+from pipeline.images.netpbm import NETPBM, with_usual_white
 
 PNG = b"\x89PNG\r\n\x1a\n"
 # The standard allows EXIF of 64 KiB, which PNG files may hold as hexadecimal text.
@@ -50,7 +51,8 @@ def lean(data: bytes) -> bytes:
         data: A file of any format.
 
     Raises:
-        BadImage: A TIFF has more strips or tiles than any image has.
+        BadImage: A TIFF has more strips or tiles than any image has, or a Netpbm file is none or
+            has too many pixels as text.
     """
     if data.startswith(b"\xff\xd8"):
         return _lean_jpeg(data)
@@ -58,6 +60,8 @@ def lean(data: bytes) -> bytes:
         return _lean_png(data)
     if data.startswith((b"II", b"MM")):
         return _lean_tiff(data)
+    if data.startswith(NETPBM):
+        return with_usual_white(data)
     return data
 
 

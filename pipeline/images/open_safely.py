@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
 from pipeline.images.deep_colours import deepen, mend_planes, swapped
+from pipeline.images.jpeg2000 import levels_of
 from pipeline.images.lean_files import MAX_EXIF, lean
 from pipeline.images.libtiff_messages import libtiff_errors
 from pipeline.images.memory import room_for
@@ -39,7 +40,11 @@ BYTES_A_PIXEL = {
     "WEBP": 16,
     "AVIF": 12,
     "HEIF": 12,
+    "PPM": 8,
+    "JPEG2000": 28,
 }
+# Blocks of JPEG 2000 take these for each pixel, also of a picture that is halved while decoded.
+_BLOCKS_A_PIXEL = 6
 # Encoders write about 10. A scan of 95 bytes costs a pass over the whole picture.
 MAX_JPEG_SCANS = 100
 # Pillow decodes runs in Python, and a run of four bytes can skip 255 rows.
@@ -76,8 +81,8 @@ def opened(
 
     Args:
         data: An encoded image of one of ``FORMATS``.
-        least_side: A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as neither side
-            falls below this many pixels; None for all of its pixels.
+        least_side: A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (JPEG 2000 at less, too),
+            as long as neither side falls below this many pixels; None for all of its pixels.
         max_pixels: Most pixels of an image.
 
     Yields:
@@ -137,8 +142,21 @@ def _open(
     size = image.size
     with bad_image(image.format):
         scaled = least_side is not None and image.draft(None, (least_side, least_side)) is not None
+    if image.format == "JPEG2000" and size[0] * size[1] <= max_pixels:
+        scaled = _halve(image, levels_of(data, size), least_side)
     _check_cost(image, size, data, max_pixels)
     return image, size, scaled
+
+
+def _halve(image: Image.Image, levels: int, least_side: int | None) -> bool:
+    """Lets a JPEG 2000 be decoded at 1/2, 1/4 or less of its size, and says whether it will be."""
+    for halvings in range(levels if least_side else 0, 0, -1):
+        by = 1 << halvings
+        # Pillow rounds the size, OpenJPEG rounds it up.
+        if all(side // by >= least_side and (-side % by) * 2 <= by for side in image.size):
+            image.reduce = halvings
+            return True
+    return False
 
 
 def _with_tiles(data: bytes, tiles: list, max_pixels: int) -> Image.Image:
@@ -194,7 +212,10 @@ def _check_cost(image: Image.Image, size: tuple[int, int], data: bytes, max_pixe
     pixels, decoded = size[0] * size[1], image.width * image.height
     if pixels > max_pixels:
         raise _too_large(f"the {image.format} of {size[0]} x {size[1]} pixels", max_pixels)
-    if image.format in BYTES_A_PIXEL:
+    if image.format == "JPEG2000":
+        halvings = image.reduce if isinstance(image.reduce, int) else 0
+        memory = (BYTES_A_PIXEL["JPEG2000"] * decoded >> 2 * halvings) + _BLOCKS_A_PIXEL * pixels
+    elif image.format in BYTES_A_PIXEL:
         memory = BYTES_A_PIXEL[image.format] * decoded
     else:
         # JPEG and MPO: a progressive image is held as coefficients of 16 bits at its full size.

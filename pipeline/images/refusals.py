@@ -10,6 +10,7 @@ from PIL import Image, features
 
 from pipeline.failures import BadImage
 from pipeline.image_formats import FORMATS
+from pipeline.images.netpbm import NETPBM
 
 # How files of the formats that are read begin.
 _SIGNATURES = {
@@ -18,6 +19,8 @@ _SIGNATURES = {
     "PNG": (b"\x89PNG",),
     "WEBP": (b"RIFF",),
     "GIF": (b"GIF87a", b"GIF89a"),
+    "JPEG2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "PPM": (*NETPBM, b"Pf\n"),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
 _CONVERT, _UNPACK = "convert it to JPEG or PNG first", "unpack it first"
@@ -32,8 +35,6 @@ _OTHERS = (
     (4, b"ftypmif1", "a HEIC image", _HEIC),
     (4, b"ftypcrx", "a raw photo of a Canon camera"),
     (4, b"ftyp", "a video", _VIDEO),
-    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
     (0, b"\xff\x0a", "a JPEG XL image"),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL image"),
     (0, b"8BPS", "a Photoshop document"),
@@ -52,7 +53,8 @@ _OTHERS = (
     (0, b"\x01\xda", "an SGI image"),
     (0, b"\0\0\2\0\1\0", "a cursor"),
     (-18, b"TRUEVISION-XFILE", "a TGA image"),
-    *((0, b"P%d\n" % number, "a Netpbm image") for number in range(1, 8)),
+    (0, b"P7\n", "a Netpbm image of any channels (PAM)"),
+    (0, b"PF\n", "a Netpbm image of floats in colours"),
     (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
     (0, b"PK\3\4", "a zip archive", _UNPACK),
     (257, b"ustar", "a tar archive", _UNPACK),

@@ -45,6 +45,8 @@ def abused_formats():
         _bmps,
         _webps,
         _jpegs,
+        _jpeg2000s,
+        _netpbms,
         _tiff_directories,
         _tiff_strips,
         _tiff_numbers,
@@ -196,6 +198,64 @@ def _webps():
     yield "WebP, length of its file a lie", ".webp", lossy[:4] + b"\xff\xff\xff\xff" + lossy[8:]
     yield "WebP, length of a chunk a lie", ".webp", lossy[:16] + b"\xff\xff\xff\x7f" + lossy[20:]
     yield "WebP, unknown chunk first", ".webp", webp((b"JUNK", bytes(99))) + frame
+
+
+def _jpeg2000s():
+    data = encode(photo(), "JPEG2000")
+    size, coding = data.index(b"\xff\x51"), data.index(b"\xff\x52")
+    box, part = data.index(b"ihdr") + 4, data.index(b"\xff\x90")
+
+    def changed(at, value):
+        return data[:at] + value + data[at + len(value) :]
+
+    def numbers(*values):
+        return struct.pack(f">{len(values)}I", *values)
+
+    vast = numbers(2**31, 2**31)
+    both = changed(box, vast)
+    both = both[: size + 6] + vast + both[size + 14 :]
+    yield "JPEG 2000 of 4 exapixels", ".jp2", both
+    yield "JPEG 2000 of 4 exapixels", ".j2k", both[both.index(b"\xff\x4f\xff\x51") :]
+    yield "JPEG 2000, size of the codestream a lie", ".jp2", changed(size + 6, vast)
+    yield "JPEG 2000, size of the box a lie", ".jp2", changed(box, numbers(9000, 9000))
+    yield "JPEG 2000 of no size", ".jp2", changed(size + 6, bytes(8))
+    yield "JPEG 2000, many tiles", ".jp2", changed(size + 22, numbers(1, 1) + bytes(8))
+    yield "JPEG 2000, tiles of no size", ".jp2", changed(size + 22, bytes(8))
+    yield "JPEG 2000 of 16,384 channels", ".jp2", changed(size + 38, b"\x40\0")
+    yield "JPEG 2000 of 65,535 layers", ".jp2", changed(coding + 6, b"\xff\xff")
+    yield "JPEG 2000 of 255 levels", ".jp2", changed(coding + 9, b"\xff")
+    yield "JPEG 2000, blocks of 4 x 4", ".jp2", encode(photo(), "JPEG2000", codeblock_size=(4, 4))
+    inside = data[: part + 12] + data[coding : coding + 14] + data[part + 12 :]
+    inside = bytearray(inside)
+    inside[part + 12 + 10 : part + 12 + 12] = bytes(2)
+    yield "JPEG 2000, blocks of 4 x 4 in a tile", ".jp2", bytes(inside)
+    for length in (1, 13, 2**31, 2**32 - 1):
+        yield "JPEG 2000, length of a tile a lie", ".jp2", changed(part + 6, numbers(length))
+    yield "JPEG 2000, length of a marker a lie", ".jp2", changed(size + 2, b"\xff\xff")
+    yield "JPEG 2000, length of a marker a lie", ".jp2", changed(size + 2, b"\0\0")
+    yield "JPEG 2000, length of a box a lie", ".jp2", changed(12, numbers(2**32 - 1))
+    yield "JPEG 2000, boxes without end", ".jp2", data[:32] + numbers(8, 0) * 30_000
+    yield "JPEG 2000 without codestream", ".jp2", data[: data.index(b"jp2c") - 4]
+
+
+def _netpbms():
+    for number in range(1, 7):
+        white = b"" if number in (1, 4) else b" 255"
+        yield "Netpbm of 4 exapixels", ".pnm", b"P%d 2147483647 2147483647" % number + white + b"\n"
+        yield "Netpbm of no size", ".pnm", b"P%d 0 0" % number + white + b"\n"
+        yield "Netpbm cut short", ".pnm", b"P%d 90 90" % number + white + b"\n1 1 1 1"
+        yield "Netpbm without end of its head", ".pnm", b"P%d #" % number + b"x" * 3_000_000
+    yield "Netpbm of spaces", ".pgm", b"P5 " + b" " * 3_000_000 + b"9 9 255 "
+    yield "Netpbm of long numbers", ".pgm", b"P2 9 9 255 " + b"1" * 3_000_000
+    yield "Netpbm, white of 0", ".pgm", b"P5 9 9 0 " + bytes(81)
+    yield "Netpbm, white above 16 bits", ".pgm", b"P5 9 9 70000 " + bytes(200)
+    yield "Netpbm, numbers above white", ".pgm", b"P5 9 9 100 " + b"\xff" * 81
+    yield "Netpbm of floats", ".pfm", b"Pf\n9 9\n-1.0\n" + struct.pack("<81f", *range(81))
+    yield "Netpbm of floats that are none", ".pfm", b"Pf\n9 9\n-1.0\n" + b"\xff" * 324
+    yield "Netpbm, a scale of nan", ".pfm", b"Pf\n9 9\nnan\n" + bytes(324)
+    yield "Netpbm of text, 4 megapixels", ".ppm", b"P3 2000 2000 255\n" + b"7 " * 500_000
+    yield "Netpbm of inks", ".ppm", b"P0CMYK 9 9 255\n" + bytes(324)
+    yield "text that begins like Netpbm", ".ppm", b"P1 is the first of our products.\n" * 99
 
 
 def _jpegs():

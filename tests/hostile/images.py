@@ -91,8 +91,9 @@ def _tar():
 
 def _other_formats():
     """What Pillow could open, but nobody asked it to."""
-    for suffix in ("ICO", "PPM", "EPS", "TGA", "PCX", "SGI", "DDS", "ICNS", "IM", "JPEG2000"):
+    for suffix in ("ICO", "EPS", "TGA", "PCX", "SGI", "DDS", "ICNS", "IM", "MSP", "BLP", "QOI"):
         image = photo().resize((32, 32)) if suffix == "ICNS" else photo()
+        image = image.convert({"MSP": "1", "BLP": "P"}.get(suffix, image.mode))
         yield f"{suffix} inside", ".png", encode(image, suffix)
     psd = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9, 9, 8, 3) + bytes(400)
     yield "PSD inside", ".jpg", psd

@@ -12,6 +12,8 @@ SUFFIXES = {
     "BMP": ".bmp",
     "TIFF": ".tif",
     "GIF": ".gif",
+    "PPM": ".ppm",
+    "JPEG2000": ".jp2",
 }
 
 

@@ -9,7 +9,7 @@ from pipeline.images.photo import decode_image
 from pipeline.images.truth import decode_mask, decode_truth
 from tests.pipeline.encoded import encode, encode_array, quadrants, reason
 
-SUFFIXES = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+SUFFIXES = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 
 
 def test_no_bytes_and_other_files_are_told_apart():
@@ -19,7 +19,7 @@ def test_no_bytes_and_other_files_are_told_apart():
 
 
 def test_formats_that_are_not_listed_are_refused():
-    for suffix in ("ICO", "PPM", "EPS", "SGI", "TGA"):
+    for suffix in ("ICO", "EPS", "SGI", "TGA"):
         data = encode_array(quadrants(), suffix)
         assert reason(decode_image, data, 8) == "unsupported"
 
