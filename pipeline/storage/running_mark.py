@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import uuid
 
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.failures import OutputLost
 from pipeline.output_layout import JOURNAL, TEMPORARY
+from pipeline.storage.errors import persistently
 from pipeline.storage.files import clear, delete, literal, read_file, write_file
 
 MARK = f"{JOURNAL}/running.json"
@@ -49,7 +52,8 @@ def write_claim(output: str, values: dict) -> str:
 def other_claims(output: str, own: str) -> list[str]:
     """Paths of the claims of others."""
     pattern = literal(FileSystems.join(output, TEMPORARY)) + f"/{_CLAIM}*"
-    found = [file.path for file in FileSystems.match([pattern])[0].metadata_list]
+    match = functools.partial(FileSystems.match, [pattern])
+    found = [file.path for file in persistently(match, OutputLost, pattern)[0].metadata_list]
     return [path for path in found if _name_of(path) != _name_of(own)]
 
 
@@ -66,9 +70,9 @@ def read_mark(path: str) -> dict | None:
         ValueError: It is damaged.
     """
     try:
-        text = read_file(path) if FileSystems.exists(path) else None
+        text = read_file(path) if _exists(path) else None
     except Exception:
-        if FileSystems.exists(path):
+        if _exists(path):
             raise
         text = None  # It was removed in between.
     if text is None:
@@ -77,6 +81,10 @@ def read_mark(path: str) -> dict | None:
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds no object")
     return values
+
+
+def _exists(path: str) -> bool:
+    return persistently(functools.partial(FileSystems.exists, path), OutputLost, path)
 
 
 def _text(values: dict) -> bytes:
