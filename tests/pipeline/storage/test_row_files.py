@@ -43,6 +43,7 @@ STRANGE = (
     "carriage\rreturn\r\n.jpg",
     'a "quoted" name, with comma.jpg',
     "tab\tand ; | .jpg",
+    "nul\0.jpg",
     " spaces around ",
     "'",
     '"',
