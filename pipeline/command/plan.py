@@ -94,9 +94,10 @@ def _annotation_lines(path: str, images: list[ListedFile]) -> list[str]:
     names = [one.name for one in found if isinstance(one, Drawing)]
     remarks = Counter(one.kind for one in found if isinstance(one, Remark))
     meant = images_of(names, [Image(file.key, file.path) for file in images])
+    there = f"and {len(meant.images)} of them are there"
     return [
-        f"truth    {len(names)} images are annotated in {path}, {len(meant.images)} of the input",
-        *(f"truth    {count} {kind}" for kind, count in sorted(remarks.items())),
+        f"truth    {len(names)} images are annotated in {path}, {there}",
+        *(f"ignored  {count} {kind}" for kind, count in sorted(remarks.items())),
     ]
 
 

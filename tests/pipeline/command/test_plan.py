@@ -1,5 +1,7 @@
 """What a plan says, of jobs whose files were laid here."""
 
+import json
+
 import pytest
 
 from pipeline.command.plan import describe
@@ -51,6 +53,21 @@ def test_truths_of_a_pattern_with_a_name_are_counted_as_they_are_joined(here):
     assert found["missing"] == "2 image files have no truth, such as a/i/y.jpg"
     found = plan(inputs=(), masks="d/*/i/*", truth="d/*/m/{name}_m.png")
     assert found["masks"] == "4, of which 2 have a ground truth; no network"
+
+
+def test_truths_of_an_annotation_file_are_counted_by_name(here):
+    lay(here, "in/a.jpg", "in/c/b.jpg")
+    tasks = [{"data": {"image": name}, "annotations": []} for name in "ab"]
+    for name in ("a.jpg", "/home/c/b.jpg", "lost.jpg"):
+        data = {"image": name, "key": name, "width": 4, "height": 3}
+        tasks.append({"data": data, "annotations": [{"result": []}]})
+    (here / "export.json").write_text(json.dumps(tasks))
+    found = plan(truth="export.json")
+    assert found["truth"] == "3 images are annotated in export.json, and 2 of them are there"
+    assert found["ignored"] == "2 images are not labelled yet"
+    found = plan(inputs=(), masks="in", truth="export.json")
+    assert found["masks"] == "2; no network"
+    assert found["truth"] == "3 images are annotated in export.json, and 2 of them are there"
 
 
 def test_images_that_would_share_a_mask_are_counted(here):

@@ -13,7 +13,14 @@ from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.failures import BadImage, OutputLost
 from pipeline.storage import errors, files
-from pipeline.storage.files import clear, delete, read_file, write_file
+from pipeline.storage.files import (
+    clear,
+    delete,
+    local_copy,
+    read_file,
+    write_file,
+    write_large_file,
+)
 from tests.pipeline.object_store import ObjectStore
 from tests.pipeline.shard_files import files_below
 
@@ -119,6 +126,20 @@ def test_a_write_that_fails_halfway_leaves_no_trace(tmp_path, folder, existing):
         write_file(str(output), "a [1].png", bytes(10_000))
     assert files_below(output) == (["a [1].png"] if existing else [])
     assert not existing or (output / "a [1].png").read_bytes() == b"old"
+
+
+def test_a_large_file_is_written_of_parts_or_not_at_all(tmp_path):
+    def parts():
+        yield b"new"
+        raise ZeroDivisionError
+
+    write_large_file(str(tmp_path), "a/b.json", iter([b"o", b"", b"ld"]))
+    with pytest.raises(ZeroDivisionError):
+        write_large_file(str(tmp_path), "a/b.json", parts())
+    assert files_below(tmp_path) == ["a/b.json"]
+    assert (tmp_path / "a" / "b.json").read_bytes() == b"old"
+    with local_copy(f"{tmp_path}/a/b.json") as file:
+        assert file.read() == b"old"
 
 
 @pytest.mark.parametrize("failing", ["create", "write", "rename"])

@@ -9,7 +9,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.failures import BadImage, InputLost, OutputLost
 from pipeline.storage import errors, files, objects
-from pipeline.storage.files import clear, delete, read_file, write_file
+from pipeline.storage.files import (
+    clear,
+    delete,
+    local_copy,
+    read_file,
+    write_file,
+    write_large_file,
+)
 from pipeline.tally import tallied
 from tests.clouds import BREAK, CLOUDS
 
@@ -51,6 +58,27 @@ def test_an_object_is_what_was_written(cloud, name, data):
     assert read_file(f"{cloud.root}/{name}") == data
     assert cloud.names() == [name]
     delete([f"{cloud.root}/{name}"])
+    assert cloud.names() == []
+
+
+def test_a_large_file_is_written_of_parts_and_read_from_its_beginning_again(cloud):
+    parts = [b"%d" % number * (3 << 20) for number in range(4)]
+    left = fails(cloud, 503)
+    write_large_file(cloud.root, "out/a.json", iter(parts))
+    assert left == [] and read_file(f"{cloud.root}/out/a.json") == b"".join(parts)
+    with local_copy(f"{cloud.root}/out/a.json") as copy:
+        for _ in range(2):
+            assert copy.read() == b"".join(parts)
+            copy.seek(0)
+
+
+def test_a_large_file_whose_parts_fail_is_not_there(cloud):
+    def parts():
+        yield b"x"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_large_file(cloud.root, "out/a.json", parts())
     assert cloud.names() == []
 
 
