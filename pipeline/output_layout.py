@@ -2,8 +2,6 @@
 
 MASKS = "masks"
 METRICS = "metrics"
-# Ground truths that were drawn from an annotation file.
-TRUTH = "truth"
 FAILURES = "failures"
 SUMMARY = "summary.json"
 JOURNAL = "journal"
@@ -15,16 +13,19 @@ LABEL_INTERFACE = f"{ANNOTATIONS}/labelstudio.xml"
 JOURNAL_HEAD = "job.json"
 # Files are written here first, and renamed once they are whole.
 TEMPORARY = "temporary"
-# What every run writes anew: ground truths, and what its end makes of the rows of the masks.
+# Ground truths that were drawn from an annotation file.
+TRUTH = f"{TEMPORARY}/truth"
+# What the end of a job writes, from the rows of the masks.
 RESULTS = (
-    TRUTH,
     METRICS,
     FAILURES,
     SUMMARY,
     # Not the whole folder: corrected files may lie beside them.
     *(f"{ANNOTATIONS}/{name}" for name in ("coco.json", "labelstudio.json", "cvat.xml")),
     LABEL_INTERFACE,
-    YOLO,
+    # Not all of that folder, either: the photos may be put into it.
+    f"{YOLO}/labels",
+    f"{YOLO}/data.yaml",
     ANNOTATION_PARTS,
 )
 # All that a job writes.

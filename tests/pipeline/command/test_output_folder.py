@@ -86,6 +86,14 @@ def test_only_a_folder_with_a_journal_is_resumed(here):
 # Overwriting
 
 
+def test_what_lies_beside_annotations_is_kept(here):
+    lay(here / "out", "annotations/coco.json", "annotations/yolo/labels/c/a.txt")
+    kept = ["annotations/corrected.json", "annotations/yolo/images/a.jpg", "truth/a.png"]
+    lay(here / "out", *kept)
+    clear("out", OUTPUTS)
+    assert files_below(here / "out") == kept
+
+
 @pytest.mark.parametrize("output", ["out", "out [1]", "out/deep", "./out/"])
 def test_overwriting_removes_what_a_job_wrote_and_nothing_else(here, output):
     root = here / output

@@ -38,7 +38,10 @@ def test_each_image_has_a_truth_or_is_said(tmp_path):
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         drawn = pipeline | DrawTruths(Job(str(tmp_path), truth=path))
         names = drawn.results | beam.Map(lambda one: (one.name, one.path[len(str(tmp_path)) :]))
-        expected = [("a.jpg", "/truth/00000/00000000.png"), ("b.jpg", "/truth/00000/00000001.png")]
+        expected = [
+            ("a.jpg", "/temporary/truth/00000/00000000.png"),
+            ("b.jpg", "/temporary/truth/00000/00000001.png"),
+        ]
         assert_that(names, equal_to(expected), label="files")
         said = "annotated images are left out: "
         notes = [
