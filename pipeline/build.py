@@ -12,6 +12,7 @@ from pipeline.stages.blocks import Pack, unpack
 from pipeline.stages.compact import CompactJournal
 from pipeline.stages.cut import CutShards
 from pipeline.stages.find import FindSources
+from pipeline.stages.pack_masks import DropParts, PackMasks
 from pipeline.stages.resume import Resume
 from pipeline.stages.rows import WriteLines
 from pipeline.stages.summary import WriteSummary
@@ -24,8 +25,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     sources, rows, failures = found.results, [], [found.failures]
 
     if job.resume:
-        resume = Resume(job.output, scores=job.masks is not None, verify=job.verify)
-        resumed = sources | "Resume" >> resume
+        resumed = sources | "Resume" >> Resume(job)
         sources = resumed.results
         rows.append(resumed.rows | "PackFinished" >> Pack())
         failures.append(resumed.failures)
@@ -40,17 +40,19 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     rows = rows | "Rows" >> beam.Flatten() | "Row" >> beam.FlatMap(unpack)
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
-    written, notes = (
-        [
-            rows | "WriteRows" >> WriteLines(job.output, METRICS, job.metrics_format),
-            failures | "WriteFailures" >> WriteLines(job.output, FAILURES),
-        ],
-        found.notes,
-    )
+    written, notes = [failures | "WriteFailures" >> WriteLines(job.output, FAILURES)], found.notes
+    masks = rows
+    if job.in_shards:
+        packed = rows | "PackMasks" >> PackMasks(job)
+        masks, rows = packed.in_parts, packed.rows
+        written.append(packed.written)
+    written.append(rows | "WriteRows" >> WriteLines(job.output, METRICS, job.metrics_format))
     if job.annotations:
-        annotations = rows | "WriteAnnotations" >> WriteAnnotations(job)
+        annotations = masks | "WriteAnnotations" >> WriteAnnotations(job)
         written.append(annotations.written)
         notes = (notes, annotations.notes) | "Notes" >> beam.Flatten()
     summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
     summed_up = (rows, failures, notes) | "WriteSummary" >> summary
+    if job.in_shards:
+        summed_up = summed_up | "DropParts" >> DropParts(job.output, packed.shape)
     summed_up | "CompactJournal" >> CompactJournal(job.output)

@@ -80,6 +80,11 @@ METRICS = (
     _text("key", ALWAYS, "what the image is called"),
     _text("status", ALWAYS, "`ok`, or `bad_truth` if its truth cannot be read or used"),
     _text("mask", ALWAYS, "path of its mask below the output folder; of `--masks`, of that mask"),
+    _text(
+        "mask_shard",
+        "with `--mask_format`",
+        "path of the shard that holds the mask; none is at `mask`",
+    ),
     _count("width", ALWAYS, "pixels", 1, "of the upright image"),
     _count("height", ALWAYS, "pixels", 1, "of the upright image"),
     _share("foreground_fraction", "share of pixels", "those with p ≥ 0.5"),

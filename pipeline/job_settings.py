@@ -31,6 +31,12 @@ class Job:
         precision: What the network computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
             What ``auto`` stands for is decided before there is a job.
         threshold: Makes binary masks; None for probabilities.
+        mask_format: What masks are written in: ``"png"``, a file for each, or shards:
+            ``"tfrecord"``, ``"webdataset"`` or ``"parquet"``.
+        with_images: Whether shards of masks hold the images, too.
+        cutouts: What the photos without their background are written in, ``"png"`` or ``"webp"``;
+            empty for none.
+        overlays: Whether small photos with the mask drawn over them are written.
         read_timeout: Seconds that a read may take before it is a failure.
         max_megapixels: Images of more are refused.
         resume: Whether what an earlier run has finished is kept.
@@ -60,6 +66,10 @@ class Job:
     tta: str = "none"
     precision: str = "float32"
     threshold: float | None = None
+    mask_format: str = "png"
+    with_images: bool = False
+    cutouts: str = ""
+    overlays: bool = False
     read_timeout: float = 60.0
     max_megapixels: float = 200.0
     resume: bool = False
@@ -72,6 +82,16 @@ class Job:
     min_area: int = 64
     metrics_format: str = "jsonl"
     hints: tuple[str, ...] = ()
+
+    @property
+    def in_shards(self) -> bool:
+        """Whether masks are written in shards."""
+        return self.mask_format != "png"
+
+    @property
+    def needs_photo(self) -> bool:
+        """Whether the encoded photo is written again, or is decoded again at another size."""
+        return self.with_images or bool(self.cutouts) or self.overlays
 
     @property
     def max_pixels(self) -> int:

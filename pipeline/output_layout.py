@@ -1,6 +1,8 @@
 """The names of what a job writes below its output folder."""
 
 MASKS = "masks"
+CUTOUTS = "cutouts"
+OVERLAYS = "overlays"
 METRICS = "metrics"
 FAILURES = "failures"
 SUMMARY = "summary.json"
@@ -29,4 +31,4 @@ RESULTS = (
     ANNOTATION_PARTS,
 )
 # All that a job writes.
-OUTPUTS = (MASKS, *RESULTS, JOURNAL, TEMPORARY)
+OUTPUTS = (MASKS, CUTOUTS, OVERLAYS, *RESULTS, JOURNAL, TEMPORARY)

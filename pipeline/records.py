@@ -138,6 +138,24 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Where the encoded mask of an image is that has no file of its own.
+
+    Attributes:
+        file: Path below the output folder: of a part, until the job puts parts together, then of a
+            shard.
+        offset: Where in the part the mask starts, in bytes; the image follows it.
+        mask_bytes: Bytes of the mask.
+        image_bytes: Bytes of the image; 0 if it is not kept.
+    """
+
+    file: str
+    offset: int
+    mask_bytes: int
+    image_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Item:
     """What an image is called, where its mask is, and what it is made of.
 
@@ -150,6 +168,8 @@ class Item:
         truth: The ground truth, or None.
         guess: What was guessed when the image was decoded, in words; empty as a rule.
         origin: Where a resumed run finds it again.
+        photo: The encoded image, carried only where it is written again; else empty.
+        stored: Where the mask is, if it has no file of its own, or None.
     """
 
     key: str
@@ -158,10 +178,12 @@ class Item:
     truth: Truth | None = None
     guess: str = ""
     origin: Origin = Origin()
+    photo: bytes = field(default=b"", repr=False)
+    stored: Stored | None = None
 
     def without_truth(self) -> Item:
         """The same item for a row: rows are grouped, and must not carry images."""
-        return replace(self, truth=None)
+        return replace(self, truth=None, photo=b"")
 
 
 @dataclass(frozen=True)
@@ -235,6 +257,8 @@ class MetricsRow:
         """One line of a metrics file."""
         width, height = self.size
         head = {"key": self.key, "status": self.status, "mask": self.item.mask}
+        if self.item.stored is not None:
+            head["mask_shard"] = self.item.stored.file
         return json.dumps({**head, "width": width, "height": height, **self.values})
 
 
@@ -244,7 +268,7 @@ class Finished:
 
     Attributes:
         row: Its row.
-        mask_is_there: Whether its mask is.
+        mask_is_there: Whether its mask is, and what else was written beside it.
     """
 
     row: MetricsRow

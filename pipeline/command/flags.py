@@ -13,6 +13,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_data_flags(group.add_argument)
     _add_record_flags(group.add_argument)
     _add_output_flags(group.add_argument)
+    _add_format_flags(group.add_argument)
     _add_annotation_flags(group.add_argument)
     _add_network_flags(group.add_argument)
 
@@ -130,6 +131,34 @@ def _add_output_flags(add) -> None:
         "--plan",
         action="store_true",
         help="check everything, say what the job would do, and stop",
+    )
+
+
+def _add_format_flags(add) -> None:
+    add(
+        "--mask_format",
+        choices=("png", "tfrecord", "webdataset", "parquet"),
+        default=Job.mask_format,
+        help="what masks are written in: a PNG file for each, or shards of PNG masks with their "
+        "names and sizes (default: %(default)s)",
+    )
+    add(
+        "--with_images",
+        action="store_true",
+        help="shards of masks hold the images, too, as they came",
+    )
+    add(
+        "--cutouts",
+        nargs="?",
+        const="png",
+        choices=("png", "webp"),
+        default=Job.cutouts,
+        help="write each photo without its background, too, at full size (alone: png)",
+    )
+    add(
+        "--overlays",
+        action="store_true",
+        help="write a small copy of each photo with its mask drawn over it, to look at",
     )
 
 

@@ -11,9 +11,18 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.command.options import UsageError, unusable
 from pipeline.job_settings import Job
-from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, MASKS, OUTPUTS, RESULTS, TEMPORARY
+from pipeline.output_layout import (
+    CUTOUTS,
+    JOURNAL,
+    JOURNAL_HEAD,
+    MASKS,
+    OUTPUTS,
+    OVERLAYS,
+    RESULTS,
+    TEMPORARY,
+)
 from pipeline.storage.files import absolute, delete, literal, write_file
-from pipeline.storage.journal_files import FORMAT, read_head
+from pipeline.storage.journal_files import FORMAT, layout, read_head
 
 
 def check_output(job: Job, overwrite: bool) -> None:
@@ -42,6 +51,8 @@ def check_output(job: Job, overwrite: bool) -> None:
             f"release; this one goes on with format {FORMAT}. Use that release, name another "
             "folder, or give --overwrite to begin anew"
         )
+    if journal is not None and not job.masks:
+        _check_layout(job, journal)
     if foreign is not None:
         raise UsageError(
             f"--output {output!r} holds {foreign}, but no journal of an earlier job, so "
@@ -52,6 +63,25 @@ def check_output(job: Job, overwrite: bool) -> None:
             f"--output {output!r} is not empty; name another folder, or add --resume to go on with "
             "what an earlier run left there, or --overwrite to replace it"
         )
+
+
+def _check_layout(job: Job, journal: dict) -> None:
+    """Checks that the job writes the same files as the one that it goes on with."""
+    for name, value in layout(job).items():
+        before = journal.get(name, value)
+        if before != value:
+            raise UsageError(
+                f"--output {job.output!r} was begun with {_flag(name, before)}, which --resume "
+                f"cannot go on with {_flag(name, value)}; give the same, name another folder, or "
+                "give --overwrite to begin anew"
+            )
+
+
+def _flag(name: str, value: str | bool) -> str:
+    """A flag as it is given, or that it is not."""
+    if not value:
+        return f"no --{name}"
+    return f"--{name}" if value is True else f"--{name} {value}"
 
 
 def check_apart(flag: str, paths: list[str], output: str, what: str) -> None:
@@ -113,7 +143,7 @@ def _foreign(output: str) -> str | None:
     """What there is under the names that a job writes, although no job has begun a journal."""
     if FileSystems.exists(FileSystems.join(output, JOURNAL, JOURNAL_HEAD)):
         return None
-    for name in (MASKS, *RESULTS):
+    for name in (MASKS, CUTOUTS, OVERLAYS, *RESULTS):
         path = literal(FileSystems.join(output, name))
         if any(found.metadata_list for found in FileSystems.match([path, f"{path}/**"], [1, 1])):
             return name

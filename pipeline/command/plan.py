@@ -36,7 +36,7 @@ def describe(job: Job, overwrite: bool) -> str:
         job: A job that was checked.
         overwrite: Whether what is in the output folder is removed.
     """
-    lines = _scored(job) if job.masks is not None else [*_inputs(job), _network(job)]
+    lines = _scored(job) if job.masks is not None else [*_inputs(job), _network(job), *_files(job)]
     lines.append(f"output   {job.output}: {_output(job, overwrite)}")
     return "\n".join(lines)
 
@@ -148,6 +148,19 @@ def _network(job: Job) -> str:
         f"model    {job.model} at {job.image_size} x {job.image_size}{flip}, {job.precision}, "
         f"batches of {job.batch_size}, to {written}"
     )
+
+
+def _files(job: Job) -> list[str]:
+    """What is written besides a PNG file for each mask."""
+    lines = []
+    if job.in_shards:
+        images = ", with the images" if job.with_images else ""
+        lines.append(f"shards   masks in {job.mask_format} files{images}")
+    if job.cutouts:
+        lines.append(f"cutouts  photos without their background, as {job.cutouts}")
+    if job.overlays:
+        lines.append("overlays small photos with their masks drawn over them")
+    return lines
 
 
 def _output(job: Job, overwrite: bool) -> str:

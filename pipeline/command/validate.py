@@ -36,6 +36,10 @@ ANNOTATION_FLAGS = (
     "precision",
     "threshold",
     "require_gpu",
+    "mask_format",
+    "with_images",
+    "cutouts",
+    "overlays",
 )
 
 
@@ -84,6 +88,11 @@ def _check_combination(options: AnnotateOptions) -> None:
         if unused:
             flags = ", ".join(f"--{name}" for name in unused)
             raise UsageError(f"--masks scores existing masks, without a network; leave out {flags}")
+    if options.with_images and options.mask_format == "png":
+        raise UsageError(
+            "--with_images puts images into shards of masks; add --mask_format tfrecord, "
+            "webdataset or parquet"
+        )
     if options.resume and options.overwrite:
         raise UsageError("--resume keeps what is there and --overwrite removes it; give one")
     if options.verify and not options.resume:

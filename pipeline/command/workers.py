@@ -14,12 +14,15 @@ from pipeline.command.options import UsageError
 from pipeline.command.runners import DATAFLOW, runner_name
 from pipeline.images.open_safely import MAX_MEMORY, MAX_PIXELS
 from pipeline.job_settings import Job
+from pipeline.storage.mask_parts import PART_BYTES
 
 # Measured, in bytes: a process with TensorFlow, the bundled network and small photos; what a pixel
 # takes while the largest image is decoded; and what one takes while it is scored.
 _PROCESS = 1 << 30
 _DECODED_PIXEL = 16
 _SCORED_PIXEL = 54
+# Likewise while its cutout is made, as WebP; as PNG 10.
+_CUT_PIXEL = 20
 _ONE, _MANY = "no_use_multiple_sdk_containers", "use_multiple_sdk_containers"
 
 
@@ -83,10 +86,14 @@ def _every_worker_has_one(options: PipelineOptions) -> bool:
 def needed_memory(job: Job) -> int:
     """Bytes of memory of a machine on which each process may meet the largest image.
 
-    Truths of shards are not known before they are read and not counted. Where a machine runs a
+    Truths of shards are not known before they are read and not counted, nor are encoded photos that
+    wait to be written again, some five batches of them. Where a machine runs a
     process on each core, their number is not known either, and one is counted.
     """
     decoded = min(MAX_MEMORY, _DECODED_PIXEL * job.max_pixels)
     decoded = max(decoded, MAX_MEMORY * job.max_pixels // MAX_PIXELS)
     scored = 0 if job.truth is None else _SCORED_PIXEL * job.max_pixels
-    return max(1, job.processes) * (_PROCESS + max(decoded, scored))
+    cut = _CUT_PIXEL * job.max_pixels if job.cutouts else 0
+    # One part is gathered while another is written, and copied for it.
+    parts = 3 * PART_BYTES if job.in_shards else 0
+    return max(1, job.processes) * (_PROCESS + parts + max(decoded, scored, cut))

@@ -62,6 +62,21 @@ def to_srgb(image: Image.Image, profile: Profile) -> Image.Image:
     return ImageCms.applyTransform(image, _transform(profile.data, profile.mode))
 
 
+def rgb_profile_of(image: Image.Image) -> bytes:
+    """The embedded profile of an image whose colours are kept as they are; empty for none.
+
+    Only a profile of RGB can be kept in a file of RGB.
+    """
+    data = image.info.get("icc_profile") or b""
+    if data[16:20] != b"RGB " or image.mode not in _SPACES["RGB "][1] or len(data) > MAX_PROFILE:
+        return b""
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(data))
+    except (ImageCms.PyCMSError, OSError):
+        return b""  # It is broken.
+    return data
+
+
 @functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The way to sRGB; None if the profile is as good as sRGB, is broken or is of another mode."""

@@ -60,35 +60,44 @@ def decode_image(data: bytes, size: int, max_pixels: int = MAX_PIXELS) -> Photo:
             numbers are of no known range.
     """
     with bad_image(), opened(data, DRAFTED * size, max_pixels) as (image, upright, turn):
-        profile = profile_of(image)
-        inks = profile is not None and profile.mode == "CMYK"
-        tones = Tones(lambda block: block) if inks else tones_of(image)
-        small = _shrink(image, size, tones.to_rgb, "CMYK" if inks else "RGB")
-        if profile:
-            small = to_srgb(small, profile)
+        small, guess = resized(image, (size, size))
         pixels = np.asarray(small if turn is None else small.transpose(turn))
-        return Photo(pixels, upright, tones.guess)
+        return Photo(pixels, upright, guess)
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, str]:
+    """A decoded photo at another size, as RGB in sRGB, and what was guessed, in words."""
+    profile = profile_of(image)
+    inks = profile is not None and profile.mode == "CMYK"
+    tones = Tones(lambda block: block) if inks else tones_of(image)
+    small = _shrink(image, size, tones.to_rgb, "CMYK" if inks else "RGB")
+    return to_srgb(small, profile) if profile else small, tones.guess
 
 
 def _shrink(
-    image: Image.Image, size: int, convert: Callable[[Image.Image], Image.Image], mode: str
+    image: Image.Image,
+    size: tuple[int, int],
+    convert: Callable[[Image.Image], Image.Image],
+    mode: str,
 ) -> Image.Image:
-    """(S, S), as ``convert(image).resize(reducing_gap=3)`` makes it, in blocks.
+    """The image as ``convert(image).resize(size, reducing_gap=3)`` makes it, in blocks.
 
     Args:
         image: The photo at its full size.
-        size: Side S.
+        size: (width, height) of the result.
         convert: From a block of the photo to one of ``mode``.
         mode: ``"RGB"`` or ``"CMYK"``.
     """
-    factors = [max(1, int(side / size / REDUCED)) for side in image.size]
+    factors = [
+        max(1, int(side / wanted / REDUCED)) for side, wanted in zip(image.size, size, strict=True)
+    ]
     reduced_sides = [math.ceil(side / by) for side, by in zip(image.size, factors, strict=True)]
     reduced = Image.new(mode, reduced_sides)
     for box in blocks(image.size, factors):
         block = convert(image.crop(box)).reduce(factors)
         reduced.paste(block, (box[0] // factors[0], box[1] // factors[1]))
     exact = (0, 0, image.width / factors[0], image.height / factors[1])
-    return reduced.resize((size, size), Image.Resampling.BILINEAR, box=exact)
+    return reduced.resize(size, Image.Resampling.BILINEAR, box=exact)
 
 
 def is_flat(pixels: np.ndarray) -> bool:

@@ -53,10 +53,15 @@ def tones_of(image: Image.Image) -> Tones:
     if is_wide(image):
         return _wide(image)
     depth = image.info.get(GUESS, "")
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+    if _has_alpha(image):
         tones = _transparent(image)
         return replace(tones, guess="; ".join(filter(None, (depth, tones.guess))))
     return Tones(lambda block: block.convert("RGB"), depth)
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether an image of 8 bits has an alpha that is not ignored."""
+    return not is_wide(image) and _has_alpha(image) and not _has_unused_alpha(image)
 
 
 def is_wide(image: Image.Image) -> bool:
@@ -132,7 +137,7 @@ def _white(mode: str, high: float) -> tuple[int, str]:
 
 
 def _transparent(image: Image.Image) -> Tones:
-    if image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (0, 0):
+    if _has_unused_alpha(image):
         # BMP files, and PNG files made of TGA, often leave their fourth byte at 0.
         return Tones(lambda block: block.convert("RGB"), "alpha is 0 everywhere, ignored")
     side = min(_SAMPLE, image.width), min(_SAMPLE, image.height)
@@ -144,6 +149,14 @@ def _transparent(image: Image.Image) -> Tones:
         return Image.alpha_composite(behind, block.convert("RGBA")).convert("RGB")
 
     return Tones(to_rgb, guess)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in _WITH_ALPHA or "transparency" in image.info
+
+
+def _has_unused_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (0, 0)
 
 
 def _ground(rgba: np.ndarray) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import apache_beam as beam
 from pipeline.job_settings import Job
 from pipeline.stages.blocks import Pack
 from pipeline.stages.decode import DecodeImages
+from pipeline.stages.gather_masks import GatherMasks
 from pipeline.stages.journal import WriteJournal
 from pipeline.stages.load import Load
 from pipeline.stages.outcomes import Outcome
@@ -42,16 +43,15 @@ class Annotate(beam.PTransform):
         else:
             # While the network works on a batch, the next is decoded and the last is written.
             window = 2 * job.batch_size
-            decoded = loaded.results | "Decode" >> DecodeImages(
-                job.image_size, window, job.processes, job.max_pixels
-            )
+            decoded = loaded.results | "Decode" >> DecodeImages(job, window)
             segment = SegmentImages(network_of(job), job.batch_size)
             segmented = decoded.results | "Segment" >> segment
-            scored = segmented.results | "WriteAndScore" >> WriteAndScore(
-                job.output, job.threshold, window, job.processes, job.max_pixels
-            )
+            scored = segmented.results | "WriteAndScore" >> WriteAndScore(job, window)
             failures = (loaded.failures, decoded.failures, segmented.failures, scored.failures)
-        journaled = scored.results | "WriteJournal" >> WriteJournal(job.output)
+        done = scored.results
+        if job.in_shards:
+            done = done | "GatherMasks" >> GatherMasks(job.output, job.processes)
+        journaled = done | "WriteJournal" >> WriteJournal(job.output)
         # Not flattened before: local runners would gather all rows there, and then write them.
         renewed = loaded.renewed | "RenewJournal" >> WriteJournal(job.output)
         rows = (

@@ -72,9 +72,14 @@ def place_blocks(block: bytes, count: int) -> Iterator[tuple[int, bytes]]:
     """
     placed = defaultdict(list)
     for key, value in unpack(block):
-        placed[zlib.crc32(key.encode(errors="surrogatepass")) % count].append((key, value))
+        placed[place_of(key, count)].append((key, value))
     for number, elements in placed.items():
         yield number, pack(elements)
+
+
+def place_of(text: str, count: int) -> int:
+    """The number of the place of a text, of so many places."""
+    return zlib.crc32(text.encode(errors="surrogatepass")) % count
 
 
 def unpack_groups(

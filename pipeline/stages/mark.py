@@ -17,8 +17,8 @@ from pipeline.images.memory import room_for
 from pipeline.images.truth import decode_mask
 from pipeline.job_settings import Job
 from pipeline.output_layout import MASKS, YOLO
-from pipeline.records import MetricsRow, Note
-from pipeline.storage.files import write_file
+from pipeline.records import MetricsRow, Note, Stored
+from pipeline.storage.files import read_file, read_range, write_file
 from pipeline.storage.mask_names import stem
 
 
@@ -33,6 +33,7 @@ class Entry:
         mask: Path of the mask.
         label: Path of its label file in a tree of such files, without suffix.
         size: (width, height).
+        stored: Where the mask is, if it has no file of its own, or None.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Entry:
     mask: str
     label: str
     size: tuple[int, int]
+    stored: Stored | None = None
 
 
 def entry_of(row: MetricsRow, job: Job) -> Entry:
@@ -50,7 +52,20 @@ def entry_of(row: MetricsRow, job: Job) -> Entry:
     if job.masks is not None:
         return Entry(row.key, item.origin.path, is_record, item.mask, "", row.size)
     mask = FileSystems.join(job.output, item.mask)
-    return Entry(row.key, item.origin.path, is_record, mask, label_of(item.mask), row.size)
+    label = label_of(item.mask)
+    return Entry(row.key, item.origin.path, is_record, mask, label, row.size, item.stored)
+
+
+def read_mask(entry: Entry, output: str) -> bytes:
+    """Reads the encoded mask of an image.
+
+    Raises:
+        Exception: As of ``read_file`` or ``read_range``.
+    """
+    stored = entry.stored
+    if stored is None:
+        return read_file(entry.mask)
+    return read_range(output, stored.file, stored.offset, stored.mask_bytes)
 
 
 def label_of(mask: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -18,11 +18,13 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, OutputLost, attempt
+from pipeline.job_settings import Job
 from pipeline.records import Finished, MetricsRow, Source
 from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import FAILURES, emit, in_window
 from pipeline.storage.errors import persistently
 from pipeline.storage.journal_files import journal_files, newest, read_lines
+from pipeline.storage.mask_names import cutout_of, overlay_of
 
 # Name of the counter of images that an earlier run has finished.
 KEPT = "kept"
@@ -64,41 +66,32 @@ class Resume(beam.PTransform):
     """``Source`` to those that are not finished.
 
     Args:
-        output: The output folder.
-        scores: Whether the job scores existing masks. They are inputs then, so that they are not
-            missed when they are gone.
-        verify: Whether all are to be read and compared, even if their listing is what it was.
+        job: The settings.
     """
 
-    def __init__(self, output: str, *, scores: bool, verify: bool):
+    def __init__(self, job: Job):
         super().__init__()
-        self.output = output
-        self.scores = scores
-        self.verify = verify
+        self.job = job
 
     def expand(self, sources) -> Resumed:
         """Reads the journal and joins it with the sources."""
         rows = (
             sources.pipeline
-            | beam.Create([self.output])
+            | beam.Create([self.job.output])
             | "ListJournal" >> beam.FlatMap(journal_files)
             | beam.Reshuffle()
             | "ReadJournal" >> beam.FlatMap(_by_source)
         )
         by_mask = sources | "Source" >> beam.Map(lambda source: (source.mask, source))
         joined = (by_mask, rows) | "Join" >> GroupInBlocks()
-        compare = _Compare(self.output, self.scores, self.verify)
-        compared = joined | "Compare" >> beam.ParDo(compare).with_outputs(
-            FAILURES, ROWS, main="results"
-        )
+        compare = beam.ParDo(_Compare(self.job))
+        compared = joined | "Compare" >> compare.with_outputs(FAILURES, ROWS, main="results")
         return Resumed(compared.results, compared.failures, compared.rows)
 
 
 class _Compare(beam.DoFn):
-    def __init__(self, output: str, scores: bool, verify: bool):
-        self.output = output
-        self.scores = scores
-        self.verify = verify
+    def __init__(self, job: Job):
+        self.job = job
         self.kept = Metrics.counter("images", KEPT)
 
     def start_bundle(self):
@@ -119,7 +112,7 @@ class _Compare(beam.DoFn):
 
     def _flush(self) -> Iterator:
         waiting, self.waiting, self.count = self.waiting, [], 0
-        for one in compare_all(waiting, self.output, self.scores, self.verify):
+        for one in compare_all(waiting, self.job):
             if one.failure is not None:
                 yield emit(one)
                 continue
@@ -130,27 +123,31 @@ class _Compare(beam.DoFn):
 
 
 def compare_all(
-    sources: list[tuple[Source, list[MetricsRow]]], output: str, scores: bool, verify: bool
+    sources: list[tuple[Source, list[MetricsRow]]], job: Job
 ) -> Iterator[Attempt[Compared]]:
     """Compares sources with their rows of earlier runs.
 
     Args:
         sources: Each source, and the newest row of each mask of it.
-        output: The output folder.
-        scores: As for ``Resume``.
-        verify: As for ``Resume``.
+        job: The settings.
     """
-    masks = [row.item.mask for _, rows in sources for row in rows]
-    there = dict.fromkeys(masks, Attempt(True)) if scores else _are_there(output, masks)
+    # Masks that are scored are inputs, so that they are not missed when they are gone.
+    scores = job.masks is not None
+    wanted = {file for _, rows in sources for row in rows for file in files_of(row, job)}
+    there = dict.fromkeys(wanted, Attempt(True)) if scores else _are_there(job.output, wanted)
     for source, rows in sources:
-        failed = next((there[r.item.mask] for r in rows if there[r.item.mask].failure), None)
+        found = [[there[file] for file in files_of(row, job)] for row in rows]
+        failed = next((one for files in found for one in files if one.failure), None)
         if failed is not None:
             yield Attempt(failure=replace(failed.failure, key=source.key))
             continue
-        finished = [Finished(row, there[row.item.mask].result) for row in rows]
+        finished = [
+            Finished(row, all(one.result for one in files))
+            for row, files in zip(rows, found, strict=True)
+        ]
         # Rows of what the source was before do not make it finished.
         current = [one for one in finished if one.row.item.origin.stamp == source.stamp != ""]
-        if not verify and is_complete(current):
+        if not job.verify and is_complete(current):
             yield Attempt(Compared(None, tuple(one.row for one in current)))
         else:
             yield Attempt(Compared(replace(source, finished=tuple(finished))))
@@ -166,15 +163,25 @@ def is_complete(finished: Collection[Finished]) -> bool:
     )
 
 
-def _are_there(output: str, masks: list[str]) -> dict[str, Attempt[bool]]:
-    """Whether masks exist."""
-    paths = [FileSystems.join(output, mask) for mask in masks]
+def files_of(row: MetricsRow, job: Job) -> list[str]:
+    """The files below the output folder that an image has when it is finished."""
+    mask, stored = row.item.mask, row.item.stored
+    files = [mask if stored is None else stored.file]
+    if job.cutouts:
+        files.append(cutout_of(mask, job.cutouts))
+    if job.overlays:
+        files.append(overlay_of(mask))
+    return files
+
+
+def _are_there(output: str, files: Iterable[str]) -> dict[str, Attempt[bool]]:
+    """Whether files exist."""
+    paths = {file: FileSystems.join(output, file) for file in files}
     if FileSystems.get_scheme(output) is None:
-        there = (Attempt(os.path.exists(path)) for path in paths)
-        return dict(zip(masks, there, strict=True))
+        return {file: Attempt(os.path.exists(path)) for file, path in paths.items()}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(functools.partial(_is_there, output), paths)
-        return dict(zip(masks, found, strict=True))
+        found = pool.map(functools.partial(_is_there, output), paths.values())
+        return dict(zip(paths, found, strict=True))
 
 
 def _is_there(output: str, path: str) -> Attempt[bool]:

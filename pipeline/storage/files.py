@@ -21,6 +21,7 @@ from pipeline.storage.objects import (
     delete_objects,
     is_object,
     read_object,
+    read_object_range,
     upload_object,
     write_object,
 )
@@ -84,16 +85,44 @@ def write_file(output: str, name: str, data: bytes) -> None:
 
 
 def write_large_file(output: str, name: str, parts: Iterable[bytes]) -> None:
-    """Writes a file as ``write_file`` does, but of parts that are made one after the other.
-
-    They are gathered on this machine's disk first, so that an error while they are made leaves
-    nothing under the name, and the rest can be tried again.
-    """
-    with tempfile.TemporaryFile() as gathered:
+    """Writes a file as ``write_file`` does, but of parts that are made one after the other."""
+    with gathered_file(output, name) as gathered:
         for part in parts:
             gathered.write(part)
+
+
+@contextlib.contextmanager
+def gathered_file(output: str, name: str) -> Iterator[BinaryIO]:
+    """A file to write to, of which ``write_file`` makes one in the output folder at the end.
+
+    It is on this machine's disk, so that an error while it is written leaves nothing under the
+    name, and the rest can be tried again.
+    """
+    with tempfile.TemporaryFile() as gathered:
+        yield gathered
         add("bytes_written", gathered.tell())
         persistently(functools.partial(_copy_once, output, name, gathered), OutputLost, output)
+
+
+def read_range(output: str, name: str, offset: int, size: int) -> bytes:
+    """Reads a part of a file that the job has written.
+
+    Args:
+        output: The output folder.
+        name: Path of the file below it.
+        offset: Where the part begins, in bytes.
+        size: Its bytes.
+
+    Raises:
+        OutputLost: The file cannot be read, or ends earlier.
+    """
+    path = FileSystems.join(output, name)
+    read = functools.partial(_read_range_once, path, offset, size)
+    data = persistently(read, OutputLost, path)
+    if len(data) != size:
+        raise OutputLost(f"{path} ends after {len(data)} of {size} bytes at {offset}")
+    add("bytes_read", size)
+    return data
 
 
 def delete(paths: list[str]) -> None:
@@ -172,6 +201,16 @@ def _fetch_once(path: str, copy: BinaryIO) -> None:
     copy.truncate()
     with FileSystems.open(path, compression_type="uncompressed") as file:
         shutil.copyfileobj(file, copy, _PIECE)
+
+
+def _read_range_once(path: str, offset: int, size: int) -> bytes:
+    if size == 0:
+        return b""
+    if is_object(path):
+        return read_object_range(path, offset, size)
+    with FileSystems.open(path, compression_type="uncompressed") as file:
+        file.seek(offset)
+        return file.read(size)
 
 
 def _write_once(output: str, name: str, data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 ``journal/job.json`` says which job the journal belongs to. Small files of lines are written to
 ``journal/running`` while images are finished. At the end of a job they are put together in few
-files in ``journal/compacted``. A later line of a mask replaces an earlier one.
+files in ``journal/compacted``. A later line of a mask replaces an earlier one. Where masks are in
+shards, ``journal/packed`` has the lines of each shard, see ``packed_head``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 import uuid
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from apache_beam.io.filesystem import FileMetadata
@@ -26,9 +27,11 @@ from model.metrics.counts import LevelCounts
 from pipeline.failures import OutputLost
 from pipeline.job_settings import Job
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
-from pipeline.records import Item, MetricsRow, Origin
+from pipeline.records import Item, MetricsRow, Origin, Stored
 from pipeline.storage.errors import persistently
 from pipeline.storage.files import clear, literal, read_file, write_file
+from pipeline.storage.mask_parts import PARTS
+from pipeline.storage.packed_head import PACKED, PACKED_HEAD, read_packed
 
 # Rises when what is written here changes its meaning.
 FORMAT = 5
@@ -36,6 +39,8 @@ RUNNING = f"{JOURNAL}/running"
 COMPACTED = f"{JOURNAL}/compacted"
 # About so many bytes in a compacted file: some 50,000 rows without truth.
 COMPACT_BYTES = 16 << 20
+# Job settings that decide which files are written.
+LAYOUT = ("mask_format", "with_images", "cutouts", "overlays")
 _NO = object()
 
 
@@ -65,7 +70,13 @@ def identity(job: Job) -> dict:
         "image_field": job.image_field,
         "truth_field": job.truth_field,
         "name_field": job.name_field,
+        **layout(job),
     }
+
+
+def layout(job: Job) -> dict:
+    """What decides which files are written: a resumed run can only go on with the same."""
+    return {name: getattr(job, name) for name in LAYOUT}
 
 
 def changes(job: Job) -> list[str]:
@@ -83,7 +94,7 @@ def start(job: Job) -> None:
     head = identity(job)
     if read_head(job.output) != head:
         # Before the head is written: after a crash in between, the old head still names old rows.
-        clear(job.output, [RUNNING, COMPACTED])
+        clear(job.output, [PACKED_HEAD, PACKED, RUNNING, COMPACTED, PARTS])
         write_file(
             job.output, f"{JOURNAL}/{JOURNAL_HEAD}", json.dumps(head, indent=2).encode() + b"\n"
         )
@@ -92,7 +103,9 @@ def start(job: Job) -> None:
 def journal_files(output: str) -> list[str]:
     """The files that hold rows."""
     folder = literal(FileSystems.join(output, JOURNAL))
-    return sorted(file.path for file in _match(f"{folder}/*/*.jsonl"))
+    found = sorted(file.path for file in _match(f"{folder}/*/*.jsonl"))
+    uncommitted = f"/{PACKED}/" if read_packed(output) is None else None
+    return [path for path in found if uncommitted is None or uncommitted not in path]
 
 
 def to_line(row: MetricsRow, written: int = 0) -> str:
@@ -115,13 +128,14 @@ def to_line(row: MetricsRow, written: int = 0) -> str:
         "path": item.origin.path,
         "content": item.content,
         "size": row.size,
+        "stored": item.stored and astuple(item.stored),
         "status": row.status,
         "values": row.values,
         "level_counts": counts and base64.b64encode(counts).decode(),
     }
     # What is not there is what an image file without truth has.
     left_out = {"source": item.mask, "stamp": "", "number": 0, "is_last": True, "path": ""}
-    left_out |= {"level_counts": None, "status": "ok"}
+    left_out |= {"level_counts": None, "stored": None, "status": "ok"}
     kept = {name: value for name, value in values.items() if left_out.get(name, _NO) != value}
     return json.dumps(kept, separators=(",", ":"))
 
@@ -145,8 +159,10 @@ def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
         if counts is not None:
             counts = base64.b64decode(counts)
             LevelCounts.from_bytes(counts)  # Tells whether they are damaged.
+        stored = values.get("stored")
+        stored = stored and Stored(*stored)
         row = MetricsRow(
-            Item(values["key"], values["mask"], values["content"], origin=origin),
+            Item(values["key"], values["mask"], values["content"], origin=origin, stored=stored),
             tuple(values["size"]),
             values.get("status", "ok"),
             values["values"],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.image_formats import IMAGE_SUFFIXES
-from pipeline.output_layout import MASKS
+from pipeline.output_layout import CUTOUTS, MASKS, OVERLAYS
 
 LONGEST_PART = 100
 LONGEST_NAME = 400
@@ -146,6 +146,26 @@ def plain_name(shard: Named, own: str, number: int) -> Named:
     return Named(f"{shard.key}/{own or name}", f"{shard.mask}/{name}.png")
 
 
+def cutout_of(mask: str, suffix: str) -> str:
+    """The path of the cutout that is written beside a mask."""
+    return f"{CUTOUTS}/{_without_ends(mask)}.{suffix}"
+
+
+def overlay_of(mask: str) -> str:
+    """The path of the overlay that is written beside a mask."""
+    return f"{OVERLAYS}/{_without_ends(mask)}.jpg"
+
+
+def member_of(mask: str) -> str:
+    """What the members of a WebDataset shard that belong to a mask are called, up to the first dot.
+
+    It is the mask's name, with ``%2E`` for dots in its last part, and ``%25`` for ``%``:
+    ``urllib.parse.unquote`` gives the name back.
+    """
+    folder, slash, name = _without_ends(mask).rpartition("/")
+    return folder + slash + name.replace("%", "%25").replace(".", "%2E")
+
+
 def shard_stem(key: str) -> str:
     """The key of a shard without its suffix, but with its number of how many."""
     return _SHARD_SUFFIX.sub("", key)
@@ -157,6 +177,11 @@ def stem(key: str) -> str:
         if key.lower().endswith(suffix):
             return key[: -len(suffix)]
     return key
+
+
+def _without_ends(mask: str) -> str:
+    """A mask's path below the folder of masks, without suffix."""
+    return mask[len(MASKS) + 1 : -len(".png")]
 
 
 def _candidates(key: str) -> tuple[str, str]:

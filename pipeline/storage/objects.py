@@ -50,6 +50,22 @@ def read_object(path: str, limit: int) -> bytes:
         return body.read()
 
 
+def read_object_range(path: str, offset: int, size: int) -> bytes:
+    """Reads ``size`` bytes of an object, at least one, from ``offset`` on; fewer at its end.
+
+    Raises:
+        Exception: What the service's library raises. Nothing was tried again but by boto3.
+    """
+    bucket, name = _split(path)
+    last = offset + size - 1
+    if FileSystems.get_scheme(path) == "gs":
+        blob = _gcs(path).client.bucket(bucket).blob(name)
+        return blob.download_as_bytes(start=offset, end=last, raw_download=True, retry=None)
+    response = _s3(path).get_object(Bucket=bucket, Key=name, Range=f"bytes={offset}-{last}")
+    with response["Body"] as body:
+        return body.read()
+
+
 def write_object(path: str, data: bytes) -> None:
     """Writes an object whole: it appears when all bytes have come, or not at all.
 

@@ -63,7 +63,7 @@ def read_records(file: BinaryIO, start: int, fields: Fields) -> Iterator[RawReco
         yield RawRecord(start, frame.size, functools.partial(parse, frame, fields))
 
 
-def read_frames(file: BinaryIO) -> Iterator[Frame]:
+def read_frames(file: BinaryIO, longest: int | None = None) -> Iterator[Frame]:
     """Reads the records of a file from where it stands.
 
     The framing is TensorFlow's: length (uint64), its masked CRC32-C, data, their masked CRC32-C,
@@ -71,6 +71,7 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
 
     Args:
         file: The opened file.
+        longest: Bytes of the longest record that is not skipped; None for ``MAX_RECORD_BYTES``.
 
     Yields:
         Each record. One that is too long, or whose data do not match their checksum, has a
@@ -80,6 +81,7 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
         BadImage: The file ends within a record, or a length does not match its checksum or cannot
             be true, so that what follows cannot be read.
     """
+    longest = MAX_RECORD_BYTES if longest is None else longest
     while head := read_bytes(file, HEAD_BYTES):
         if len(head) < HEAD_BYTES:
             raise BadImage("truncated_shard", "the shard ends within the head of a record")
@@ -88,7 +90,7 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
             raise BadImage("broken_shard", "a record's length is not what its checksum says")
         if length > MAX_SKIPPED:
             raise BadImage("broken_shard", f"a record of {length} bytes cannot be an image")
-        too_long, data = length > MAX_RECORD_BYTES, b""
+        too_long, data = length > longest, b""
         if too_long:
             skip_bytes(file, length)
         else:
@@ -104,6 +106,15 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
             yield Frame(length + 16, fault=fault)
         else:
             yield Frame(length + 16, data)
+
+
+def framed(data: bytes) -> Iterator[bytes]:
+    """A record as it stands in a shard, in pieces; see ``read_frames``."""
+    length = len(data).to_bytes(8, "little")
+    yield length
+    yield _masked_crc(length).to_bytes(4, "little")
+    yield data
+    yield _masked_crc(data).to_bytes(4, "little")
 
 
 def is_head(data: bytes) -> bool:
@@ -126,7 +137,7 @@ def parse(frame: Frame, fields: Fields = BY_CONVENTION) -> Features:
     """
     if frame.fault is not None:
         raise frame.fault
-    example = _example()
+    example = example_class()
     try:
         features = example.FromString(frame.data).features.feature
     except Exception as error:
@@ -148,7 +159,8 @@ def parse(frame: Frame, fields: Fields = BY_CONVENTION) -> Features:
 
 
 @functools.cache
-def _example():
+def example_class():
+    """``tf.train.Example``."""
     # Imported here so that building a graph loads no TensorFlow.
     with without_notices():
         from tensorflow.train import Example

@@ -171,3 +171,24 @@ def test_a_folder_that_cannot_be_written_to_is_refused(here):
     with pytest.raises(UsageError, match="--output 'file/out' cannot be written to"):
         check_writable("file/out")
     assert files_below(here) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ({}, {"mask_format": "parquet"}, "with --mask_format png, which .* --mask_format parquet;"),
+        ({"cutouts": "png"}, {}, "with --cutouts png, which .* with no --cutouts;"),
+        ({}, {"overlays": True}, "with no --overlays, which .* with --overlays;"),
+        (
+            {"mask_format": "tfrecord"},
+            {"mask_format": "tfrecord", "with_images": True},
+            "with no --with_images, which",
+        ),
+    ],
+)
+def test_a_job_goes_on_with_the_files_that_it_was_begun_with(before, now, message):
+    start(Job("out", **before))
+    check_output(Job("out", resume=True, **before), False)
+    with pytest.raises(UsageError, match=message):
+        check_output(Job("out", resume=True, **now), False)
+    check_output(Job("out", **now), True)

@@ -56,6 +56,10 @@ def test_every_flag_has_a_default():
         precision="float32",
         require_gpu=False,
         threshold=None,
+        mask_format="png",
+        with_images=False,
+        cutouts="",
+        overlays=False,
         model_content=content_of_model("basnet_mini"),
         read_timeout=60,
         max_megapixels=200,
@@ -75,6 +79,7 @@ def test_every_flag_has_a_default():
         (["--image_size=-32"], ["--image_size", "-32"]),
         (["--batch_size=0"], ["--batch_size", "at least 1", "0"]),
         (["--threshold=0"], ["--threshold", "(0, 1]", "0.0"]),
+        (["--with_images"], ["--with_images", "add --mask_format tfrecord"]),
         (["--threshold=1.5"], ["--threshold", "1.5"]),
         (["--threshold=nan"], ["--threshold", "nan"]),
         (["--max_failure_rate=-0.1"], ["--max_failure_rate", "[0, 1]", "-0.1"]),
@@ -117,6 +122,7 @@ def test_every_flag_has_a_default():
             for flag in (
                 *("--input_format=images", "--image_size=32", "--batch_size=1", "--tta=flip"),
                 *("--precision=auto", "--threshold=0.5", "--threshold=0", "--require_gpu"),
+                *("--mask_format=tfrecord", "--with_images", "--cutouts", "--overlays"),
             )
         ),
         (

@@ -55,6 +55,8 @@ def test_hints_are_taken_from_beam_which_would_give_them_to_every_step():
     assert hints == ("accelerator=type:nvidia-l4;count:1", "min_ram=3GB")
     assert options.view_as(StandardOptions).resource_hints == []
     assert take_hints(parse([]), Job("out")) == ("min_ram=2560MiB",)
+    assert take_hints(parse([]), Job("out", mask_format="parquet")) == ("min_ram=2656MiB",)
+    assert take_hints(parse([]), Job("out", cutouts="webp")) == ("min_ram=4838MiB",)
     # Dataflow refuses hints beside an accelerator for every worker.
     assert take_hints(parse([GPU]), Job("out")) == ()
 

@@ -19,11 +19,12 @@ def graph(job):
 
 JOBS = [
     Job("out", inputs=("in",), resume=True, hints=HINTS),
+    Job("out", inputs=("in",), mask_format="parquet", hints=HINTS),
     Job("out", masks="in", truth="truth", hints=HINTS),
 ]
 
 
-@pytest.mark.parametrize("job", JOBS, ids=["annotate", "score"])
+@pytest.mark.parametrize("job", JOBS, ids=["annotate", "shards", "score"])
 def test_hints_are_on_all_of_the_composite_and_nowhere_else(job):
     proto = graph(job)
     expected = {
@@ -39,11 +40,12 @@ def test_hints_are_on_all_of_the_composite_and_nowhere_else(job):
             assert found == (expected if within else {}), name
             inside.update([name.split("/")[1]] if within else [])
     wanted = {"Decode", "Segment", "WriteAndScore"} if job.masks is None else {"Score"}
+    wanted |= {"GatherMasks"} if job.in_shards else set()
     packs = {"PackNew", "PackRenewed", "PackKept"}
     assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal", *packs}
 
 
-@pytest.mark.parametrize("job", JOBS, ids=["annotate", "score"])
+@pytest.mark.parametrize("job", JOBS, ids=["annotate", "shards", "score"])
 def test_the_composite_is_one_fused_stage(job):
     proto = graph(job)
     gathered = {

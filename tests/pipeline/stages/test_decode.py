@@ -8,7 +8,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from pipeline.failures import Failure
-from pipeline.images.open_safely import MAX_PIXELS
+from pipeline.job_settings import Job
 from pipeline.records import ImageRecord, Item, Truth
 from pipeline.stages.decode import DecodeImages, decode
 from tests.pipeline.encoded import encode
@@ -57,7 +57,7 @@ def test_the_stage_decodes_what_it_can_and_names_the_rest():
         record("d", b"text"),
     ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        decoded = pipeline | beam.Create(records) | DecodeImages(4, 2, 1, MAX_PIXELS)
+        decoded = pipeline | beam.Create(records) | DecodeImages(Job("out", image_size=4), 2)
         images = decoded.results | "I" >> beam.Map(
             lambda one: (one.item, one.size, one.pixels.tolist())
         )

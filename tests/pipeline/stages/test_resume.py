@@ -9,7 +9,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.job_settings import Job
-from pipeline.records import Chunk, Finished, Item, MetricsRow, Origin, Source
+from pipeline.records import Chunk, Finished, Item, MetricsRow, Origin, Source, Stored
 from pipeline.stages.resume import Resume, compare_all
 from pipeline.storage.journal_files import append, start, withdraw
 from tests.pipeline.object_store import ObjectStore
@@ -39,8 +39,9 @@ def output(tmp_path):
     return str(tmp_path)
 
 
-def compared(source, rows, output, scores=False, verify=False):
-    (attempt,) = compare_all([(source, rows)], output, scores, verify)
+def compared(source, rows, output, scores=False, verify=False, job=None):
+    job = job or Job(output, masks="m" if scores else None, verify=verify)
+    (attempt,) = compare_all([(source, rows)], job)
     return attempt.result
 
 
@@ -58,6 +59,22 @@ def test_a_file_whose_listing_is_what_it_was_and_that_has_its_mask_is_finished(o
     assert is_left_out(source, [row_of(source)], output)
     assert not is_left_out(source, [], output)
     assert not is_left_out(source, [row_of(source)], output, verify=True)
+
+
+def test_what_was_wanted_beside_the_mask_or_the_shard_that_it_is_in_is_missed_too(output):
+    source = photo("a")
+    lay(output, "cutouts/a.png", "masks/masks-00000-of-00001.tar")
+    both = {"job": Job(output, cutouts="png", overlays=True)}
+    assert not is_left_out(source, [row_of(source)], output, **both)
+    lay(output, "overlays/a.jpg")
+    assert is_left_out(source, [row_of(source)], output, **both)
+
+    def stored(file):
+        row = row_of(source)
+        return [replace(row, item=replace(row.item, stored=Stored(file, 0, 9)))]
+
+    assert is_left_out(source, stored("masks/masks-00000-of-00001.tar"), output)
+    assert not is_left_out(source, stored("journal/parts/gone.bin"), output)
 
 
 @pytest.mark.parametrize("stamp", ["3-2.5", "4-1.5", ""])
@@ -120,7 +137,7 @@ class Unreachable(ObjectStore):
 def test_storage_that_fails_while_a_mask_is_looked_for_costs_one_source():
     sources = [photo("a"), photo("bad"), photo("b")]
     pairs = [(one, [row_of(one)]) for one in sources]
-    first, second, third = compare_all(pairs, "unreachable://out", scores=False, verify=False)
+    first, second, third = compare_all(pairs, Job("unreachable://out"))
     assert first.result.source is None and third.result.source is not None
     failure = second.failure
     assert (failure.key, failure.stage, failure.reason) == ("bad.jpg", "read", "BeamIOError")
@@ -140,7 +157,7 @@ def test_finished_sources_are_left_out_and_their_rows_are_there_instead(output):
     withdraw(output, row_of(photo("c")))
     sources = [kept, changed, new, SHARD, photo("c")]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        resumed = pipeline | beam.Create(sources) | Resume(output, scores=False, verify=False)
+        resumed = pipeline | beam.Create(sources) | Resume(Job(output))
         todo = resumed.results | "Todo" >> beam.Map(lambda one: (one.key, len(one.finished)))
         assert_that(todo, equal_to([("b.jpg", 1), ("new.jpg", 0), ("c.jpg", 1)]), label="todo")
         assert_that(resumed.rows, equal_to([row_of(kept), *RECORDS]), label="rows")

@@ -1,7 +1,9 @@
 """Masks and rows of predictions: what is scored is what was written."""
 
+import io
 import multiprocessing
 import os
+from dataclasses import replace
 
 import apache_beam as beam
 import numpy as np
@@ -13,7 +15,7 @@ from model.metrics.pair import compare, describe_mask
 from pipeline.failures import OutputLost
 from pipeline.images import memory
 from pipeline.images.mask import full_size_mask
-from pipeline.images.open_safely import MAX_PIXELS
+from pipeline.job_settings import Job
 from pipeline.records import ImageRecord, Item, Prediction, Truth
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.write import WriteAndScore, write_and_score, write_mask
@@ -38,7 +40,7 @@ def prediction(name, size, seed=0, truth=None, mask=None):
 
 def test_a_mask_is_written_at_the_size_of_its_image(tmp_path):
     one = prediction("c/a", (12, 9))
-    returned = write_mask(one, str(tmp_path), None)
+    returned, _ = write_mask(one, Job(str(tmp_path)))
     assert files_below(tmp_path) == ["masks/c/a.png"]
     written = Image.open(tmp_path / "masks/c/a.png")
     assert (written.mode, written.size) == ("L", (12, 9))
@@ -48,7 +50,7 @@ def test_a_mask_is_written_at_the_size_of_its_image(tmp_path):
 
 def test_with_a_threshold_the_mask_has_one_bit_a_pixel(tmp_path):
     one = prediction("a", (12, 9))
-    returned = write_mask(one, str(tmp_path), 0.5)
+    returned, _ = write_mask(one, Job(str(tmp_path), threshold=0.5))
     written = Image.open(tmp_path / "masks/a.png")
     assert written.mode == "1" and set(np.unique(returned)) == {0, 255}
     np.testing.assert_array_equal(written.convert("L"), returned)
@@ -57,23 +59,55 @@ def test_with_a_threshold_the_mask_has_one_bit_a_pixel(tmp_path):
 def test_a_mask_that_cannot_be_written_is_a_failure_of_its_image_alone(tmp_path):
     # Where its folder should be there is a file.
     lay(tmp_path, "masks/file")
-    failure = write_and_score(prediction("file/c", (5, 4)), str(tmp_path), None).failure
+    failure = write_and_score(prediction("file/c", (5, 4)), Job(str(tmp_path))).failure
     assert (failure.key, failure.stage) == ("file/c.jpg", "write")
-    assert write_and_score(prediction("b", (5, 4)), str(tmp_path), None).failure is None
+    assert write_and_score(prediction("b", (5, 4)), Job(str(tmp_path))).failure is None
 
 
 def test_an_error_in_scoring_keeps_the_mask_and_is_a_failure(tmp_path):
     one = prediction("a", (5, 4))
     broken = Prediction(Item("a.jpg", "masks/a.png", "c", truth=object()), one.probability, (5, 4))
-    failure = write_and_score(broken, str(tmp_path), None).failure
+    failure = write_and_score(broken, Job(str(tmp_path))).failure
     assert (failure.key, failure.stage, failure.reason) == ("a.jpg", "score", "AttributeError")
     assert files_below(tmp_path) == ["masks/a.png"]
+
+
+def test_what_is_wanted_beside_a_mask_is_written_under_its_name(tmp_path):
+    one = prediction("c/a.b", (12, 9))
+    photo = encode(Image.new("RGB", (12, 9), (200, 0, 0)), "JPEG")
+    one = replace(one, item=replace(one.item, photo=photo))
+    row = write_and_score(one, Job(str(tmp_path), cutouts="webp", overlays=True)).result
+    assert files_below(tmp_path) == ["cutouts/c/a.b.webp", "masks/c/a.b.png", "overlays/c/a.b.jpg"]
+    assert Image.open(tmp_path / "cutouts/c/a.b.webp").mode == "RGBA"
+    # Rows are grouped, and must not carry images.
+    assert row.item.photo == b""
+
+
+def test_a_photo_that_cannot_be_decoded_again_is_a_failure_without_a_mask(tmp_path):
+    one = prediction("a", (12, 9))
+    one = replace(one, item=replace(one.item, photo=b"text"))
+    failure = write_and_score(one, Job(str(tmp_path), cutouts="png")).failure
+    assert (failure.stage, failure.reason) == ("write", "not_an_image")
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("with_images", [False, True])
+def test_for_shards_nothing_is_written_and_the_encoded_mask_goes_on(tmp_path, with_images):
+    one = prediction("a", (12, 9))
+    one = replace(one, item=replace(one.item, photo=b"the photo"))
+    job = Job(str(tmp_path), mask_format="tfrecord", with_images=with_images)
+    encoded = write_and_score(one, job).result
+    assert files_below(tmp_path) == []
+    expected = full_size_mask(one.probability, (12, 9), None)
+    np.testing.assert_array_equal(Image.open(io.BytesIO(encoded.mask)), expected)
+    assert encoded.image == (b"the photo" if with_images else b"")
+    assert encoded.row.item == Item("a.jpg", "masks/a.png", "c")
 
 
 @pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="nobody can write there on Linux")
 def test_a_folder_that_takes_nothing_ends_the_job():
     with pytest.raises(OutputLost):
-        write_and_score(prediction("a", (5, 4)), "/sys/kernel/out", None)
+        write_and_score(prediction("a", (5, 4)), Job("/sys/kernel/out"))
 
 
 @pytest.mark.parametrize("threshold", [None, 0.5])
@@ -105,7 +139,7 @@ def test_the_stage_writes_each_mask_and_scores_what_it_wrote(tmp_path, threshold
         assert compare(mask, truth).values.items() <= found["a.jpg"].values.items()
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        stage = WriteAndScore(str(tmp_path), threshold, 2, 1, MAX_PIXELS)
+        stage = WriteAndScore(Job(str(tmp_path), threshold=threshold), 2)
         written = pipeline | beam.Create(predictions) | stage
         assert_that(written.results, check, label="rows")
         failures = written.failures | beam.Map(lambda one: (one.key, one.stage))
@@ -122,15 +156,16 @@ def annotate_large(output):
     memory.LARGE_PIXELS = 10
     photo = encode(Image.new("RGB", (30, 20), (200, 0, 0)), "JPEG")
     truth = Truth(encode(Image.new("L", (30, 20), 255)))
+    job = Job(output, image_size=8, cutouts="png", overlays=True)
     for window in (0, 1):
         records = [
             ImageRecord(Item(f"{number}.jpg", f"masks/{window}/{number}.png", "c", truth), photo)
             for number in range(6)
         ]
         with beam.Pipeline(runner="FnApiRunner") as pipeline:
-            decoded = pipeline | beam.Create(records) | DecodeImages(8, window, 1, MAX_PIXELS)
+            decoded = pipeline | beam.Create(records) | DecodeImages(job, window)
             predictions = decoded.results | beam.Map(red)
-            predictions | WriteAndScore(output, None, window, 1, MAX_PIXELS)
+            predictions | WriteAndScore(job, window)
 
 
 def test_stages_do_not_wait_for_each_other_with_the_room_for_a_large_image(tmp_path):
@@ -144,4 +179,4 @@ def test_stages_do_not_wait_for_each_other_with_the_room_for_a_large_image(tmp_p
     process.kill()
     process.join()
     assert not hangs and process.exitcode == 0
-    assert len(files_below(tmp_path)) == 12
+    assert len(files_below(tmp_path)) == 36
