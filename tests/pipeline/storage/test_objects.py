@@ -8,17 +8,26 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.failures import BadImage, InputLost, OutputLost
+from pipeline.job_settings import Job
+from pipeline.stages.fill_shards import empty_shard, write_shard
 from pipeline.storage import errors, files, objects
 from pipeline.storage.files import (
     clear,
     delete,
     local_copy,
     read_file,
+    read_range,
     write_file,
     write_large_file,
 )
+from pipeline.storage.journal_files import append, journal_files, newest, read_lines, start
+from pipeline.storage.mask_parts import EncodedMask, write_part
+from pipeline.storage.mask_shards import read_masks, shard_name
+from pipeline.storage.packed_head import Packed
+from pipeline.storage.packed_journal import commit, drop_parts, open_packing
 from pipeline.tally import tallied
 from tests.clouds import BREAK, CLOUDS
+from tests.pipeline.journal_rows import row
 
 
 @pytest.fixture(scope="module", params=CLOUDS, ids=lambda cloud: cloud.__name__)
@@ -80,6 +89,45 @@ def test_a_large_file_whose_parts_fail_is_not_there(cloud):
     with pytest.raises(ZeroDivisionError):
         write_large_file(cloud.root, "out/a.json", parts())
     assert cloud.names() == []
+
+
+def test_a_part_of_an_object_is_read_in_one_request(cloud):
+    write_file(cloud.root, "out/a", bytes(range(200)))
+    cloud.requests.clear()
+    assert read_range(cloud.root, "out/a", 10, 30) == bytes(range(10, 40))
+    assert len(cloud.requests) == 1
+    assert read_range(cloud.root, "out/a", 10, 0) == b""
+    with pytest.raises(OutputLost, match="ends after 50 of 60 bytes at 150"):
+        read_range(cloud.root, "out/a", 150, 60)
+
+
+@pytest.mark.parametrize("mask_format", ["tfrecord", "webdataset", "parquet"])
+def test_masks_are_packed_in_a_bucket_and_go_on_from_there(cloud, mask_format):
+    job = Job(cloud.root + "/out", mask_format=mask_format)
+
+    def finish(numbers):
+        masks = [EncodedMask(row(number), b"mask %d" % number) for number in numbers]
+        rows = write_part(job.output, masks)
+        append(job.output, rows)
+        return rows
+
+    start(job)
+    shard = shard_name(0, 1, mask_format)
+    write_shard(job.output, shard, finish(range(3)), job)
+    commit(job.output, Packed(1, 3))
+    drop_parts(job.output, with_rows=True)
+    packed = list(journaled_rows(job.output))
+    assert {one.item.stored.file for one in packed} == {shard}
+    # A new image has come.
+    moved = empty_shard(job.output, shard, packed, mask_format)
+    open_packing(job.output)
+    write_shard(job.output, shard, [*moved, *finish([3])], job)
+    held = list(read_masks(f"{job.output}/{shard}", mask_format))
+    assert held == [(row(number).key, b"mask %d" % number, b"") for number in range(4)]
+
+
+def journaled_rows(output):
+    return newest(line for path in journal_files(output) for line in read_lines(path)).values()
 
 
 def test_a_write_is_one_request_and_so_is_a_read(cloud):
