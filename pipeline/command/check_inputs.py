@@ -18,6 +18,7 @@ from pipeline.storage.pair_names import NAME, fault_of, joined_wildcards, truth_
 from pipeline.storage.patterns import IMAGES, format_of, is_shard, list_pattern, suffix_of
 from pipeline.storage.raw_records import fields_of
 from pipeline.storage.shards import check_shard
+from pipeline.storage.truth_shards import shards_of_truth, truth_fields
 
 # Files that are looked at to see whether a pattern can be used.
 ENOUGH = 1000
@@ -31,7 +32,7 @@ def check_inputs(job: Job, overwrite: bool) -> None:
     for flag, patterns, kind in (
         ("--input", job.inputs, job.input_format),
         ("--masks", [job.masks], "images"),
-        ("--truth", [job.truth], "images"),
+        ("--truth", [job.truth], shards_of_truth(job.truth or "") or "images"),
     ):
         found = {one: _check_pattern(flag, one, kind) for one in filter(None, patterns)}
         for pattern, paths in found.items():
@@ -45,6 +46,30 @@ def check_inputs(job: Job, overwrite: bool) -> None:
                 check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
         if flag == "--input":
             _check_shards(found, job)
+    form = shards_of_truth(job.truth or "")
+    if form is not None:
+        _check_truths(job, form)
+
+
+def _check_truths(job: Job, form: str) -> None:
+    """Checks that the first shard of truths holds some."""
+    truth = job.truth or ""
+    if truth.lower().endswith("gz"):
+        raise UsageError(
+            f"--truth {truth!r}: a truth cannot be looked up in a compressed shard; unpack it first"
+        )
+    if NAME in truth:
+        raise UsageError(f"--truth {truth!r}: records have names, so leave out {NAME}")
+    (path, *_) = (file.path for file in list_pattern(truth, form, limit=ENOUGH).files)
+    try:
+        fields = fields_of(job)
+        first = truth_fields(path, form, fields)
+        check_shard(path, form, first)
+    except BadImage as error:
+        words = str(error).replace("--image_field", "--truth_field")
+        raise UsageError(f"--truth {path}: {words}") from error
+    except Exception as error:
+        raise unusable(f"--truth {path} cannot be read", error) from error
 
 
 def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
@@ -102,6 +127,8 @@ def _check_shards(found: Mapping[str, Sequence[str]], job: Job) -> None:
     shards = {format_of(path, job.input_format): path for path in reversed(paths)}
     shards.pop(IMAGES, None)
     given = [flag for flag in FIELD_FLAGS if getattr(job, flag)]
+    if shards_of_truth(job.truth or "") is not None:
+        given = [flag for flag in given if flag == "image_field"]  # The others may be of truths.
     all_seen = (
         not any(map(manifest_of, found)) and max(map(len, found.values()), default=0) < ENOUGH
     )

@@ -27,6 +27,8 @@ from pipeline.storage.patterns import (
     list_pattern,
     real_path,
 )
+from pipeline.storage.raw_records import fields_of
+from pipeline.storage.truth_shards import list_truths, shards_of_truth
 
 
 def describe(job: Job, overwrite: bool) -> str:
@@ -135,7 +137,11 @@ def _scored(job: Job) -> list[str]:
 def _truths(job: Job) -> dict[str, str]:
     """The names by which truths are joined, and their paths."""
     truth = job.truth or ""
-    files = find_files(truth_glob(truth), "images")
+    form = shards_of_truth(truth)
+    files = find_files(truth_glob(truth), form or "images")
+    if form is not None:
+        records = (one for file in files for one in list_truths(file, fields_of(job)))
+        files = [one.result for one in records if one.result is not None]
     return {name_of_truth(file, truth): file.path for file in files}
 
 

@@ -8,11 +8,11 @@ from model.annotations.read import is_annotation_file
 from pipeline.job_settings import Job
 from pipeline.stages.draw_truths import DrawTruths
 from pipeline.stages.list_files import ListFiles
+from pipeline.stages.list_truths import ListTruths
 from pipeline.stages.name import NameSources
 from pipeline.stages.outcomes import InputOutcome
 from pipeline.stages.pair import PairMasks, PairPhotos, source_of_mask
 from pipeline.stages.pair_drawn import PairDrawn
-from pipeline.storage.pair_names import truth_glob
 
 
 class FindSources(beam.PTransform):
@@ -40,7 +40,7 @@ class FindSources(beam.PTransform):
             truths = begin | "DrawTruths" >> DrawTruths(job)
             paired = (sources, truths.results) | "Pair" >> PairDrawn(scores=False)
         else:
-            truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
+            truths = begin | "ListTruths" >> ListTruths(job)
             paired = (sources, truths.results) | "Pair" >> PairPhotos(job.inputs, job.truth)
         return InputOutcome(
             paired.results,
@@ -53,7 +53,7 @@ class FindSources(beam.PTransform):
         masks = begin | "ListMasks" >> ListFiles((job.masks,), "images")
         if is_annotation_file(job.truth):
             return self._annotated(begin, masks)
-        truths = begin | "ListTruths" >> ListFiles((truth_glob(job.truth),), "images")
+        truths = begin | "ListTruths" >> ListTruths(job)
         paired = (masks.results, truths.results) | "Pair" >> PairMasks(job.masks, job.truth)
         return InputOutcome(
             paired.results,

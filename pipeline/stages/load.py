@@ -28,6 +28,7 @@ from pipeline.storage.files import read_file
 from pipeline.storage.journal_files import withdraw
 from pipeline.storage.raw_records import BY_CONVENTION, Fields
 from pipeline.storage.shards import read_shard, rest_of_shard
+from pipeline.storage.truth_shards import read_truth
 
 # Enough to hide the latency of object stores.
 AT_ONCE = 8
@@ -139,7 +140,7 @@ def read_source(
     if source.chunk is not None:
         yield from read_shard(source, fields)
     else:
-        yield attempt("read", source.key, _read_pair if scores else _read_photo, source)
+        yield attempt("read", source.key, _read_pair if scores else _read_photo, source, fields)
 
 
 def rest_of_source(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
@@ -168,20 +169,20 @@ def _compared(
     return image
 
 
-def _read_photo(source: Source) -> ImageRecord:
+def _read_photo(source: Source, fields: Fields) -> ImageRecord:
     image = read_file(source.path)
-    truth = None if source.truth is None else _read_truth(source.key, source.truth)
+    truth = None if source.truth is None else _read_truth(source.key, source.truth, fields)
     return _record(source, image, truth)
 
 
-def _read_truth(key: str, path: str) -> Truth:
+def _read_truth(key: str, path: str, fields: Fields) -> Truth:
     """A truth that cannot be read says why: without it, the image still gets a mask."""
-    read = attempt("read", key, read_file, path)
+    read = attempt("read", key, read_truth, path, fields)
     return Truth(failure=read.failure) if read.failure else Truth(read.result)
 
 
-def _read_pair(source: Source) -> ImageRecord:
-    return _record(source, read_file(source.path), Truth(read_file(source.truth)))
+def _read_pair(source: Source, fields: Fields) -> ImageRecord:
+    return _record(source, read_file(source.path), Truth(read_truth(source.truth, fields)))
 
 
 def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:

@@ -63,10 +63,12 @@ def name_of_truth(file: ListedFile | Source, truth: str) -> str:
     """The name of a ground truth.
 
     Args:
-        file: Its path, and the part of it that keys leave out.
+        file: Its path, and the part of it that keys leave out. A record of a shard has a name.
         truth: The pattern that it matched.
     """
     path, folder = file.path, file.folder
+    if isinstance(file, ListedFile) and file.name:
+        return pair_name(file.name)
     if NAME not in truth:
         return pair_name(path[len(folder) :])
     glob = truth_glob(truth)

@@ -55,7 +55,7 @@ def read_shard(source: Source, fields: Fields = BY_CONVENTION) -> Iterator[Attem
     # One is held back until it is known whether it is the last.
     held: tuple[RawRecord, int] | None = None
     try:
-        for raw in _records(source, fields, chunk.offset):
+        for raw in raw_records(source, fields, chunk.offset):
             if held is not None:
                 yield _to_image(source, names, *held)
             held = None
@@ -104,7 +104,7 @@ def cut_shard(source: Source, fields: Fields = BY_CONVENTION) -> Iterator[Attemp
             yield Attempt(source)
             return
         offset = 0
-        for raw in _records(source, fields, readers=NAMES):
+        for raw in raw_records(source, fields, readers=NAMES):
             if size >= CHUNK_BYTES and raw.is_entry:
                 yield Attempt(_chunk(source, start, first, number, renamed))
                 start, first, size, renamed = offset, number, 0, []
@@ -135,7 +135,7 @@ def check_shard(path: str, form: str, fields: Fields) -> None:
     """
     fault = None
     source = Source(path, "", "", chunk=Chunk(form=form))
-    for raw in itertools.islice(_records(source, fields), ENOUGH):
+    for raw in itertools.islice(raw_records(source, fields), ENOUGH):
         if raw.lost is not None:
             raise raw.lost
         features = raw.parse()
@@ -200,12 +200,18 @@ def _image_record(item: Item, features: Features) -> ImageRecord:
     return ImageRecord(item, features.image)
 
 
-def _records(
+def raw_records(
     source: Source, fields: Fields, offset: int = 0, readers: dict[str, Reader] = RECORDS
 ) -> Iterator[RawRecord]:
     """The records of a shard from some place on.
 
     After a transient error of the storage, reading goes on with the record that it came in.
+
+    Args:
+        source: The shard.
+        fields: What is meant in its records.
+        offset: Where the first one begins.
+        readers: ``RECORDS`` or ``NAMES``.
 
     Raises:
         BadImage: What follows cannot be read.

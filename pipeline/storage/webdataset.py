@@ -106,15 +106,19 @@ class _Record:
         self.suffixes.add(suffix)
         if self._name and suffix == self._name:
             self._features["key"] = _text(file, member)
-        elif suffix == self._truth:
-            if with_content:
-                content, fault = _content(file, member)
-                failure = fault and Failure.of(self.key, "read", fault)
-                self._features["truth"] = Truth(content or b"", failure)
-        elif suffix == self._image or (not self._image and not self.has_image and suffix in IMAGES):
+        elif self._is_image(suffix):
             if with_content:
                 self._features["image"], self._features["fault"] = _content(file, member)
             self.has_image = True
+        elif suffix == self._truth and with_content:
+            content, fault = _content(file, member)
+            failure = fault and Failure.of(self.key, "read", fault)
+            self._features["truth"] = Truth(content or b"", failure)
+
+    def _is_image(self, suffix: str) -> bool:
+        if self._image:
+            return suffix == self._image
+        return not self.has_image and suffix in IMAGES and suffix != self._truth
 
     def raw(self, after: int) -> RawRecord:
         """The record, when all of its members have come."""

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from tests.clouds import CLOUDS
 from tests.end_to_end.command import run, said, write_network
 from tests.pipeline.shard_files import example, image_column, write_parquet, write_shard, write_tar
 
@@ -108,3 +109,81 @@ def test_a_shard_without_the_column_among_others_is_a_lost_shard(folder, tmp_pat
     (line,) = (tmp_path / "output/failures/failures-00000-of-00001.jsonl").read_text().splitlines()
     failure = json.loads(line)
     assert failure["reason"] == "missing_column" and "label (int64)" in failure["message"]
+
+
+@pytest.mark.parametrize("suffix", ["tfrecord", "tar", "parquet"])
+@pytest.mark.slow
+def test_truths_in_shards_are_those_of_image_files(folder, tmp_path, suffix):
+    """As the shards of masks that another job has written."""
+    shutil.copy(folder / "net.keras", tmp_path)
+    names = ["a.jpg", "d/b.v2.png", "d/c.jpg"]
+    truths = []
+    for n, name in enumerate(names):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 30), 20).convert("RGB").save(tmp_path / "in" / name)
+        mask = Image.new("L", (40, 30))
+        mask.paste(255, (0, 0, 10 * (n + 1), 30))
+        truths.append(encoded(mask))
+        path = tmp_path / "masks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".png").write_bytes(truths[-1])
+    path = tmp_path / f"t-00000-of-00001.{suffix}"
+    rows = [*zip(names, truths, strict=True), ("nobody.jpg", truths[0])]
+    if suffix == "tfrecord":
+        write_shard(path, [example(name.encode(), None, truth) for name, truth in rows])
+    elif suffix == "tar":
+        members = {"d/b.v2.png": "d/b%2Ev2"}
+        write_tar(
+            path,
+            [
+                member
+                for name, truth in rows
+                for stem in [members.get(name, name[:-4])]
+                for member in ((f"{stem}.json", b"{}"), (f"{stem}.mask.png", truth))
+            ],
+        )
+    else:
+        write_parquet(
+            path,
+            {
+                "name": (None, [name for name, _ in rows]),
+                "mask": image_column([truth for _, truth in rows]),
+            },
+            group=2,
+        )
+    flags = (*FLAGS, "--input=in")
+    status, _, err = run(*flags, "--truth=masks", "--output=files", cwd=tmp_path)
+    assert status == 0, err
+    status, _, err = run(*flags, f"--truth=t-*.{suffix}", "--output=shards", cwd=tmp_path)
+    assert status == 0 and "1 ground truths have no image, such as ./t-" in err, err
+    assert rows_of(tmp_path / "shards") == rows_of(tmp_path / "files")
+    assert all("mae" in row for row in rows_of(tmp_path / "shards"))
+    # Masks of any program are scored against them, too.
+    flags = ("--masks=files/masks", f"--truth=t-*.{suffix}", "--output=scores")
+    status, out, err = run(*flags, "--max_failure_rate=1", cwd=tmp_path)
+    assert status == 0 and out.startswith("4 images, 1 failures"), err
+    status, out, err = run(*FLAGS, "--input=in", f"--truth=t-*.{suffix}", "--plan", cwd=tmp_path)
+    assert "truth    4 masks, for 3 of the image files" in out, err
+
+
+@pytest.mark.parametrize("kind", CLOUDS, ids=lambda kind: kind.__name__)
+@pytest.mark.slow
+def test_shards_in_buckets_give_what_they_give_on_disks(folder, tmp_path, kind):
+    cloud = kind(tmp_path)
+    try:
+        for path in (folder / "in").iterdir():
+            cloud.put(f"in/{path.name}", path.read_bytes())
+        options = {"cwd": tmp_path, **cloud.environment}
+        flags = (f"--model={folder}/net.keras", "--image_size=64", *cloud.flags)
+        flags += (f"--input={cloud.root}/in", f"--output={cloud.root}/out")
+        status, out, err = run(*flags, timeout=300, **options)
+        assert status == 0 and out.startswith("18 images, 0 failures, "), err
+        status, out, err = run(*flags, "--resume", timeout=300, **options)
+        assert status == 0 and out.startswith("18 images (18 "), (out, err)
+        rows = cloud.get("out/metrics/metrics-00000-of-00001.jsonl").splitlines()
+    finally:
+        cloud.close()
+    status, _, err = run(*FLAGS, "--input=in", "--output=disk", cwd=folder)
+    assert status == 0, err
+    assert list(map(json.loads, rows)) == rows_of(folder / "disk")
+    shutil.rmtree(folder / "disk")

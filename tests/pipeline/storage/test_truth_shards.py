@@ -1,0 +1,76 @@
+"""Truths in shards: listed by name, and read from where they are."""
+
+import pytest
+
+from pipeline.failures import BadImage
+from pipeline.records import ListedFile
+from pipeline.storage.raw_records import BY_CONVENTION, Fields
+from pipeline.storage.truth_shards import list_truths, read_truth, shards_of_truth
+from tests.pipeline.shard_files import example, image_column, write_parquet, write_shard, write_tar
+
+NAMES = ["a.jpg", "d/b.jpg", "c.png"]
+TRUTHS = [b"A" * 100, b"B" * 700, b"C"]
+
+
+def write(path, suffix):
+    rows = list(zip(NAMES, TRUTHS, strict=True))
+    if suffix == "tfrecord":
+        write_shard(path, [example(name.encode(), None, truth) for name, truth in rows])
+    elif suffix == "tar":
+        write_tar(path, [(f"{name[:-4]}.mask.png", truth) for name, truth in rows])
+    else:
+        write_parquet(path, {"name": (None, NAMES), "mask": image_column(TRUTHS)}, group=2)
+
+
+def listed(path, fields=BY_CONVENTION):
+    attempts = list(list_truths(ListedFile(str(path), "", 9, "9-1"), fields))
+    return [one.result for one in attempts if one.result], [
+        one.failure for one in attempts if one.failure
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["tfrecord", "tar", "parquet"])
+def test_each_truth_is_found_by_its_name_and_read_alone(tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    write(path, suffix)
+    files, failures = listed(path)
+    assert failures == []
+    expected = [name[:-4] for name in NAMES] if suffix == "tar" else NAMES
+    assert [one.name for one in files] == expected
+    assert {one.stamp for one in files} == {"9-1"} and len({one.path for one in files}) == 3
+    for one, truth in reversed(list(zip(files, TRUTHS, strict=True))):
+        assert read_truth(one.path, BY_CONVENTION) == truth
+
+
+def test_names_of_parquet_are_looked_for_in_several_columns(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {"image": image_column([b"x"] * 3, NAMES), "seg": image_column(TRUTHS)}
+    write_parquet(path, columns)
+    files, _ = listed(path, Fields(truth="seg"))
+    assert [one.name for one in files] == NAMES
+    assert read_truth(files[1].path, Fields(truth="seg")) == TRUTHS[1]
+    _, (failure,) = listed(path)
+    assert (failure.stage, failure.reason) == ("index", "missing_column")
+
+
+def test_a_record_without_truth_says_so(tmp_path):
+    path = tmp_path / "t.tfrecord"
+    write_shard(path, [example(b"a.jpg", b"image")])
+    (file,), _ = listed(path)
+    with pytest.raises(BadImage, match="no image/segmentation/class/encoded"):
+        read_truth(file.path, BY_CONVENTION)
+
+
+def test_a_shard_that_is_cut_short_gives_what_it_has_and_a_failure(tmp_path):
+    path = tmp_path / "t.tar"
+    write(path, "tar")
+    path.write_bytes(path.read_bytes()[:2600])
+    files, (failure,) = listed(path)
+    assert [one.name for one in files] == ["a", "d/b"]
+    assert (failure.stage, failure.reason) == ("index", "truncated_shard")
+
+
+def test_a_file_is_read_as_a_file(tmp_path):
+    (tmp_path / "a#tar:5.png").write_bytes(b"truth")
+    assert read_truth(str(tmp_path / "a#tar:5.png"), BY_CONVENTION) == b"truth"
+    assert shards_of_truth("masks/*.tar") == "webdataset" and shards_of_truth("masks") is None
