@@ -14,6 +14,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["model*", "pipeline*"]),
     package_data={"model": ["weights/*"], "pipeline": ["sample/*"]},
+    entry_points={"console_scripts": ["basnet-annotate = pipeline.command.main:console"]},
     install_requires=[
         # The pipeline, on every runner.
         "apache-beam>=2.77,<3",
@@ -37,6 +38,9 @@ setup(
         "contourpy>=1.3.3,<2",
         # Annotation files that are larger than memory.
         "ijson>=3.6,<4",
+        # The bar on a terminal. Unlike rich's it hides no cursor, so that a command that is killed
+        # leaves the terminal as it was.
+        "tqdm>=4.70,<5",
         # Components and distance transforms of the metrics.
         "scipy>=1.17,<2",
     ],

@@ -29,6 +29,7 @@ ROWS = (
         "pipeline.image_formats",
         "pipeline.job_settings",
         "pipeline.output_layout",
+        "pipeline.progress_counts",
         "pipeline.tally",
     ),
     ("model.train", "model.convert"),

@@ -4,26 +4,58 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.command.program import INSTALLED, PROGRAM
 from pipeline.job_settings import ANNOTATION_FORMATS, Job
+
+BEAMS = (
+    "Beam's own flags work, too: --runner (DirectRunner, this machine, by default), "
+    "--direct_running_mode=multi_processing with --direct_num_workers, --project, ..."
+)
+_COMMAND = PROGRAM if PROGRAM == INSTALLED else f"python {PROGRAM}"
+EXAMPLES = f"""examples:
+  {_COMMAND}
+      the bundled sample, to ./output
+  {_COMMAND} --input photos --output annotated
+      a folder, with all below it
+  {_COMMAND} --input photos --output annotated --resume
+      the rest, after a break or when there are more photos
+  {_COMMAND} --input 'set/images/*.jpg' --truth 'set/masks/*.png' --output measured
+      with metrics against ground truth
+  {_COMMAND} --masks 'results/*.png' --truth 'set/masks/*.png' --output scores
+      the metrics of any program's masks
+  {_COMMAND} --input 'gs://bucket/shards/*.tfrecord' --output gs://bucket/annotated --plan
+      what a job would do, before it does it
+"""
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps texts, and leaves examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text == EXAMPLES else super()._fill_text(text, width, indent)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the command's own flags to a parser."""
-    group = parser.add_argument_group("salient objects")
-    _add_data_flags(group.add_argument)
-    _add_record_flags(group.add_argument)
-    _add_output_flags(group.add_argument)
-    _add_format_flags(group.add_argument)
-    _add_annotation_flags(group.add_argument)
-    _add_network_flags(group.add_argument)
+    data = parser.add_argument_group("input").add_argument
+    _add_data_flags(data)
+    _add_record_flags(data)
+    output = parser.add_argument_group("output").add_argument
+    _add_output_flags(output)
+    _add_format_flags(output)
+    _add_annotation_flags(output)
+    _add_network_flags(parser.add_argument_group("network").add_argument)
+    _add_limit_flags(parser.add_argument_group("limits").add_argument)
+    _add_run_flags(parser.add_argument_group("runner", BEAMS).add_argument)
 
 
 def help_text() -> str:
     """What ``--help`` prints: the command's own flags."""
     parser = argparse.ArgumentParser(
-        prog="run_pipeline.py",
+        prog=PROGRAM,
         description="Segments the salient objects of photos and writes masks and metrics.",
-        epilog="Beam's own flags work, too: --runner, --direct_num_workers, --project, ...",
+        epilog=EXAMPLES,
+        formatter_class=_Formatter,
     )
     add_flags(parser)
     return parser.format_help()
@@ -56,32 +88,6 @@ def _add_data_flags(add) -> None:
         "--masks",
         metavar="PATTERN",
         help="score these existing masks against --truth instead of running a model",
-    )
-    add(
-        "--read_timeout",
-        type=float,
-        default=Job.read_timeout,
-        metavar="SECONDS",
-        help="a read that takes longer is a failure of its image (default: %(default)g)",
-    )
-    add(
-        "--max_megapixels",
-        type=float,
-        default=Job.max_megapixels,
-        metavar="M",
-        help="larger images are failures; memory grows with it (default: %(default)g)",
-    )
-    add(
-        "--max_failure_rate",
-        type=float,
-        default=0.1,
-        metavar="R",
-        help="exit with status 3 if a larger share of the images failed (default: %(default)g)",
-    )
-    add(
-        "--allow_lost_shards",
-        action="store_true",
-        help="do not exit with status 3 because a shard could not be read to its end",
     )
 
 
@@ -120,17 +126,6 @@ def _add_output_flags(add) -> None:
         action="store_true",
         help="with --resume, read every image and compare it with what was finished, even where "
         "the listing says that its size and time of change are the same",
-    )
-    add(
-        "--shared_disk",
-        action="store_true",
-        help="the runner's workers, on this machine or others, see local paths as this command "
-        "does; without it such paths are refused where workers may be elsewhere",
-    )
-    add(
-        "--plan",
-        action="store_true",
-        help="check everything, say what the job would do, and stop",
     )
 
 
@@ -241,4 +236,52 @@ def _add_network_flags(add) -> None:
         default=Job.threshold,
         metavar="T",
         help="write binary masks of what reaches T, in (0, 1] (default: 8-bit probabilities)",
+    )
+
+
+def _add_limit_flags(add) -> None:
+    add(
+        "--read_timeout",
+        type=float,
+        default=Job.read_timeout,
+        metavar="SECONDS",
+        help="a read that takes longer is a failure of its image (default: %(default)g)",
+    )
+    add(
+        "--max_megapixels",
+        type=float,
+        default=Job.max_megapixels,
+        metavar="M",
+        help="larger images are failures; memory grows with it (default: %(default)g)",
+    )
+    add(
+        "--max_failure_rate",
+        type=float,
+        default=0.1,
+        metavar="R",
+        help="exit with status 3 if a larger share of the images failed (default: %(default)g)",
+    )
+    add(
+        "--allow_lost_shards",
+        action="store_true",
+        help="do not exit with status 3 because a shard could not be read to its end",
+    )
+
+
+def _add_run_flags(add) -> None:
+    add(
+        "--shared_disk",
+        action="store_true",
+        help="the runner's workers, on this machine or others, see local paths as this command "
+        "does; without it such paths are refused where workers may be elsewhere",
+    )
+    add(
+        "--plan",
+        action="store_true",
+        help="check everything, say what the job would do, and stop",
+    )
+    add(
+        "--quiet",
+        action="store_true",
+        help="do not say how far the job is; errors and the last lines are said",
     )

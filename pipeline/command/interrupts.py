@@ -12,7 +12,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+
+from pipeline.command.program import PROGRAM
 
 INTERRUPTED = 130
 
@@ -22,10 +25,12 @@ class LastWords:
 
     Attributes:
         text: The end of the line.
+        before: What is done before it is said, such as to take a bar off the terminal.
     """
 
     def __init__(self, text: str):
         self.text = text
+        self.before: Callable[[], None] = lambda: None
 
 
 def end_at_interrupt(text: str) -> LastWords:
@@ -50,7 +55,8 @@ def end_at_interrupt(text: str) -> LastWords:
 def _wait(words: LastWords) -> None:
     signal.sigwait({signal.SIGINT})
     with contextlib.suppress(OSError, ValueError):  # Nobody reads standard error.
-        print(f"run_pipeline.py: interrupted; {words.text}", file=sys.stderr, flush=True)
+        words.before()
+        print(f"{PROGRAM}: interrupted; {words.text}", file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):
         # Threads that lose their worker would say so.
         silence = os.open(os.devnull, os.O_WRONLY)

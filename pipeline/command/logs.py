@@ -18,5 +18,12 @@ def without_import_notices() -> Iterator[None]:
 
 
 def set_up_logging() -> None:
-    """Hides Beam's log of an error that breaks a job: Beam raises it, too."""
+    """Hides what Beam logs of every job, and of an error that breaks one: Beam raises it, too."""
     logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    workers = logging.getLogger("apache_beam.runners.portability.local_job_service")
+    workers.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a worker process says more than that it has no folder; none of this machine has."""
+    return "No semi_persistent_directory found" not in record.getMessage()

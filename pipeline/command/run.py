@@ -14,18 +14,22 @@ from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.command.dead_workers import watch_workers
+from pipeline.command.endings import JobEnded, OutOfTouch, how_to_go_on, last_line, reason_of
 from pipeline.command.interrupts import LastWords
 from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
 from pipeline.command.options import AnnotateOptions, StorageRefuses, UsageError, parse
 from pipeline.command.output_folder import check_output
 from pipeline.command.plan import describe
+from pipeline.command.program import PROGRAM
+from pipeline.command.progress import Progress
 from pipeline.command.remote_jobs import RemoteJob, is_over, remote_job, service_of
 from pipeline.command.runners import (
     does_not_wait,
     is_dry_run,
     only_built,
     runner_name,
+    workers_elsewhere,
 )
 from pipeline.command.running import begin, claimed, end, made_into, submitted
 from pipeline.command.validate import validate
@@ -40,35 +44,45 @@ from pipeline.storage.running_mark import MARK
 DONE, BROKEN, USAGE, TOO_MANY_FAILURES = 0, 1, 2, 3
 
 
-def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
+def annotate(
+    argv: Sequence[str],
+    last_words: LastWords | None = None,
+    progress: Progress | None = None,
+) -> int:
     """Runs the command of these flags and returns its exit status; see the README.
 
     Args:
         argv: The flags.
         last_words: Where to say what becomes of the work if the command is interrupted.
+        progress: Where to say how far it is; nowhere by default.
     """
     set_up_logging()
+    progress = progress or Progress(quiet=True)
     try:
         options = parse(argv)
+        progress.doing("checking flags and files")
         job = validate(options)
     except UsageError as error:
-        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return BROKEN if isinstance(error, StorageRefuses) else USAGE
     if options.plan:
         print(describe(job, options.overwrite))
         return DONE
     words = last_words or LastWords("")
-    words.text = _how_to_go_on(options)
+    words.text = how_to_go_on(options)
     started = time.monotonic()
     try:
-        result = run(job, options, words)
+        try:
+            result = run(job, options, words, progress)
+        finally:
+            progress.close()
     except UsageError as error:
-        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return USAGE
     except Exception as error:
         if not isinstance(error, JobEnded | OutOfTouch) and ended_by(error) is None:
             traceback.print_exc()
-        print(f"run_pipeline.py: {_reason(error)}; {words.text}", file=sys.stderr)
+        print(f"{PROGRAM}: {reason_of(error)}; {words.text}", file=sys.stderr)
         return BROKEN
     if result is None:
         return DONE
@@ -76,7 +90,7 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
         summary = read_summary(job)
     except Exception as error:
         end = f"the job is done, but {SUMMARY} in {job.output} cannot be read: {in_words(error)}"
-        print(f"run_pipeline.py: {end}", file=sys.stderr)
+        print(f"{PROGRAM}: {end}", file=sys.stderr)
         return BROKEN
     report(job, summary, time.monotonic() - started, _kept(job, result))
     too_many = summary["failed"] > options.max_failure_rate * summary["images"]
@@ -84,21 +98,16 @@ def annotate(argv: Sequence[str], last_words: LastWords | None = None) -> int:
     return TOO_MANY_FAILURES if too_many or lost else DONE
 
 
-class JobEnded(Exception):
-    """The job ended before it was done."""
-
-
-class OutOfTouch(Exception):
-    """Nothing is known any more of a job that does not need this command."""
-
-
-def run(job: Job, options: AnnotateOptions, words: LastWords) -> PipelineResult | None:
+def run(
+    job: Job, options: AnnotateOptions, words: LastWords, progress: Progress
+) -> PipelineResult | None:
     """Runs a job to its end, or as far as the command goes with it.
 
     Args:
         job: What to do.
         options: The flags, Beam's among them.
         words: Where to say what becomes of the work if the command ends early.
+        progress: Where to say how far a job of this machine is.
 
     Returns:
         What Beam knows of the job, which is done; None if there is no summary yet, as nobody waits
@@ -119,9 +128,7 @@ def run(job: Job, options: AnnotateOptions, words: LastWords) -> PipelineResult 
         pipeline.run()
         print("the job was built; as --dry_run asks, it was not submitted, and nothing was written")
         return None
-    watch_workers(
-        lambda reason: f"run_pipeline.py: the job broke: {reason}; {_how_to_go_on(options)}"
-    )
+    _watch(options, progress)
     _prepare(job, options)
     goes_on = False
     try:
@@ -148,8 +155,22 @@ def run(job: Job, options: AnnotateOptions, words: LastWords) -> PipelineResult 
     finally:
         if not goes_on:
             end(job.output)
-            words.text = _how_to_go_on(options)
+            words.text = how_to_go_on(options)
     return result
+
+
+def _watch(options: AnnotateOptions, progress: Progress) -> None:
+    """Watches workers and progress; where workers are elsewhere, others do."""
+
+    def last_words(reason: str) -> str:
+        progress.close()
+        return f"{PROGRAM}: the job broke: {reason}; {how_to_go_on(options)}"
+
+    watch_workers(last_words)
+    if workers_elsewhere(options) or only_built(options):
+        progress.close()
+    else:
+        progress.watch()
 
 
 def _prepare(job: Job, options: AnnotateOptions) -> None:
@@ -218,7 +239,7 @@ def _wants_to_wait(remote: RemoteJob, job: Job, options: AnnotateOptions, words:
     words.text = (
         f"{remote.outlook}: {remote.address}; it is done when "
         f"{FileSystems.join(job.output, SUMMARY)} is there; {remote.how_to_cancel}; if it ends "
-        f"before, {_how_to_go_on(options)}"
+        f"before, {how_to_go_on(options)}"
     )
     try:
         submitted(job.output, remote)
@@ -248,31 +269,9 @@ def _wait(result: PipelineResult, remote: RemoteJob | None, options: AnnotateOpt
         if remote is None:
             raise
         if not is_over(remote, result, options):
-            raise OutOfTouch(f"lost touch with the job: {_last_line(error)}") from error
+            raise OutOfTouch(f"lost touch with the job: {last_line(error)}") from error
         state = result.state
         if state == PipelineState.FAILED:
-            raise JobEnded(_reason(error)) from error
+            raise JobEnded(reason_of(error)) from error
     if state != PipelineState.DONE:
         raise JobEnded(f"the job ended as {state}")
-
-
-def _how_to_go_on(options: AnnotateOptions) -> str:
-    instead = " instead of --overwrite" if options.overwrite else ""
-    return (
-        f"what is finished is kept, and the same command with --resume{instead} goes on from there"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """One line that says why a job ended."""
-    if isinstance(error, JobEnded | OutOfTouch):
-        return str(error)
-    return f"the job broke: {_last_line(ended_by(error) or error)}"
-
-
-def _last_line(error: Exception) -> str:
-    """The line of an error that says most."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    # A worker in another process sends its traceback as text; the last line is the error.
-    is_sent = "Traceback" in "".join(lines[:2]) or lines[0].startswith("Dataflow pipeline failed")
-    return lines[-1 if is_sent else 0]

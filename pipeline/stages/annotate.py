@@ -9,6 +9,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from pipeline.job_settings import Job
+from pipeline.progress_counts import passing
 from pipeline.stages.blocks import Pack
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.gather_masks import GatherMasks
@@ -48,7 +49,7 @@ class Annotate(beam.PTransform):
             segmented = decoded.results | "Segment" >> segment
             scored = segmented.results | "WriteAndScore" >> WriteAndScore(job, window)
             failures = (loaded.failures, decoded.failures, segmented.failures, scored.failures)
-        done = scored.results
+        done = scored.results | "Done" >> beam.Map(passing, "done")
         if job.in_shards:
             done = done | "GatherMasks" >> GatherMasks(job.output, job.processes)
         journaled = done | "WriteJournal" >> WriteJournal(job.output)
@@ -61,5 +62,5 @@ class Annotate(beam.PTransform):
         )
         return Outcome(
             rows | "Rows" >> beam.Flatten(),
-            failures | "Failures" >> beam.Flatten(),
+            failures | "Failures" >> beam.Flatten() | "Failed" >> beam.Map(passing, "failed"),
         )

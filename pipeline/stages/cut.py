@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 
 from pipeline.failures import Attempt, Failure
+from pipeline.progress_counts import count
 from pipeline.records import Source
 from pipeline.stages.outcomes import Outcome, split_attempts
 from pipeline.stages.timed_reads import TimedReads
@@ -46,7 +47,8 @@ class CutShards(beam.PTransform):
                 on_timeout=rest_of_cut,
             ),
         )
-        return Outcome((small, cut.results) | beam.Flatten(), cut.failures)
+        found = (small, cut.results) | beam.Flatten() | "Count" >> beam.Map(_counted)
+        return Outcome(found, cut.failures)
 
 
 def rest_of_cut(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
@@ -61,3 +63,14 @@ def rest_of_cut(source: Source, count: int, error: Exception) -> Iterator[Attemp
 def is_large(source: Source) -> bool:
     """Whether a source is a shard that is worth to be cut."""
     return source.chunk is not None and source.size > CUT_BYTES
+
+
+def _counted(source: Source) -> Source:
+    """The source itself, once it is counted for the progress that is shown."""
+    if source.chunk is None:
+        count("images")
+    elif source.chunk.count is None:
+        count("shards")
+    else:
+        count("images", source.chunk.count)
+    return source

@@ -11,7 +11,9 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from pipeline.failures import Attempt, BadImage, Failure, attempt
+from pipeline.progress_counts import count
 from pipeline.records import (
+    Chunk,
     Finished,
     ImageRecord,
     Item,
@@ -138,17 +140,38 @@ def read_source(
         fields: What is meant in the records of a shard.
     """
     if source.chunk is not None:
-        yield from read_shard(source, fields)
+        yield from _counted(source, read_shard(source, fields))
     else:
         yield attempt("read", source.key, _read_pair if scores else _read_photo, source, fields)
 
 
-def rest_of_source(source: Source, count: int, error: Exception) -> Iterator[Attempt]:
-    """The failure that stands for every image of a source after the first ``count``."""
+def rest_of_source(source: Source, brought: int, error: Exception) -> Iterator[Attempt]:
+    """The failure that stands for every image of a source after the first ``brought``."""
     if source.chunk is not None:
-        yield rest_of_shard(source, count, error)
+        _count_end(source.chunk, brought + 1)
+        yield rest_of_shard(source, brought, error)
     else:
         yield Attempt(failure=Failure.of(source.key, "read", error))
+
+
+def _counted(source: Source, attempts: Iterator[Attempt]) -> Iterator[Attempt]:
+    """The images of a shard, which are counted for the progress that is shown."""
+    number = 0
+    for one in attempts:
+        number += 1
+        if source.chunk.count is None:
+            count("images")
+            count("records")
+        yield one
+    _count_end(source.chunk, number)
+
+
+def _count_end(chunk: Chunk, number: int) -> None:
+    """Counts that no more come than a number of images, whatever was known before."""
+    if chunk.count is None:
+        count("shards_read")
+    else:
+        count("images", number - chunk.count)
 
 
 def _compared(
@@ -203,4 +226,5 @@ def _kind(loaded: ImageRecord | Kept, _: int) -> int:
 
 def _kept_row(kept: Kept) -> MetricsRow:
     Metrics.counter("images", KEPT).inc()
+    count("kept")
     return kept.row

@@ -19,6 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.failures import Attempt, OutputLost, attempt
 from pipeline.job_settings import Job
+from pipeline.progress_counts import count
 from pipeline.records import Finished, MetricsRow, Source
 from pipeline.stages.blocks import GroupInBlocks
 from pipeline.stages.outcomes import FAILURES, emit, in_window
@@ -117,6 +118,7 @@ class _Compare(beam.DoFn):
                 yield emit(one)
                 continue
             self.kept.inc(len(one.result.rows))
+            count("earlier", len(one.result.rows))
             yield from (TaggedOutput(ROWS, row) for row in one.result.rows)
             if one.result.source is not None:
                 yield one.result.source

@@ -20,6 +20,7 @@ from model.presets import PRESETS
 from pipeline.failures import Attempt, BadImage, BrokenWorker, EndsJob, Failure, attempt
 from pipeline.images.photo import is_flat
 from pipeline.job_settings import Job
+from pipeline.progress_counts import count
 from pipeline.records import DecodedImage, Prediction
 from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
 from pipeline.stages.threads import thread_count, usable_cores
@@ -253,12 +254,15 @@ class _Loaded:
 
     def __init__(self, load: Callable[[], Network]):
         begun = time.perf_counter()
+        count("loading")
         try:
             self.network = load()
         except EndsJob:
             raise
         except Exception as error:
             raise _broken("it has no network", error) from error
+        finally:
+            count("loading", -1)
         self._seconds = [time.perf_counter() - begun]
 
     def seconds_once(self) -> float | None:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from tests.end_to_end.command import start, write_network
 
-FLAGS = ("--input=in", "--model=net.keras", "--image_size=64")
+# Quiet, as a line each half minute is said of a job on a machine that is slow.
+FLAGS = ("--quiet", "--input=in", "--model=net.keras", "--image_size=64")
 
 
 @pytest.fixture
