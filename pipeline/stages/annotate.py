@@ -49,6 +49,11 @@ class Annotate(beam.PTransform):
             segmented = decoded.results | "Segment" >> segment
             scored = segmented.results | "WriteAndScore" >> WriteAndScore(job, window)
             failures = (loaded.failures, decoded.failures, segmented.failures, scored.failures)
+        # Not flattened before, either: they would be counted when all images are done.
+        failed = [
+            one | f"Failed{number}" >> beam.Map(passing, "failed")
+            for number, one in enumerate(failures)
+        ]
         done = scored.results | "Done" >> beam.Map(passing, "done")
         if job.in_shards:
             done = done | "GatherMasks" >> GatherMasks(job.output, job.processes)
@@ -62,5 +67,5 @@ class Annotate(beam.PTransform):
         )
         return Outcome(
             rows | "Rows" >> beam.Flatten(),
-            failures | "Failures" >> beam.Flatten() | "Failed" >> beam.Map(passing, "failed"),
+            failed | "Failures" >> beam.Flatten(),
         )

@@ -11,8 +11,12 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "run_pipeline.py"
 
 
-def start(*flags, cwd, script=SCRIPT, **environment):
-    """The command in a process group of its own, so that its workers can be killed with it."""
+def start(*flags, cwd, script=SCRIPT, quiet=True, **environment):
+    """The command in a process group of its own, so that its workers can be killed with it.
+
+    It is quiet by default: a machine that is slow would make a line each half minute of it.
+    """
+    flags = (*flags, *(["--quiet"] if quiet else []))
     return subprocess.Popen(
         [sys.executable, str(script), *map(str, flags)],
         cwd=cwd,

@@ -11,8 +11,7 @@ from PIL import Image
 
 from tests.end_to_end.command import start, write_network
 
-# Quiet, as a line each half minute is said of a job on a machine that is slow.
-FLAGS = ("--quiet", "--input=in", "--model=net.keras", "--image_size=64")
+FLAGS = ("--input=in", "--model=net.keras", "--image_size=64")
 
 
 @pytest.fixture

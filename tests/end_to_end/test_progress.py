@@ -115,7 +115,7 @@ def test_a_quiet_command_says_its_last_lines_alone(folder):
 
 def test_a_file_gets_lines_without_carriage_returns(folder):
     begun = time.monotonic()
-    status, out, err = run(*FLAGS, cwd=folder)
+    status, out, err = run(*FLAGS, cwd=folder, quiet=False)
     assert status == 0 and re.fullmatch(LAST, out.rstrip())
     *progress, failed = err.splitlines()
     assert failed == "1 failed: not_an_image" and "\r" not in out + err

@@ -15,9 +15,9 @@ from tests.end_to_end.command import ROOT, SCRIPT, run, write_network
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """The command on the bundled sample, from another working directory."""
+    """The command without flags but the runner, from another working directory."""
     cwd = tmp_path_factory.mktemp("elsewhere")
-    return run("--runner=DirectRunner", "--quiet", cwd=cwd), cwd / "output"
+    return run("--runner=DirectRunner", cwd=cwd), cwd / "output"
 
 
 def test_annotates_the_bundled_sample(sample):

@@ -38,11 +38,11 @@ def test_hints_are_on_all_of_the_composite_and_nowhere_else(job):
         if transform.spec.urn == primitives.PAR_DO.urn:
             within = name.startswith("Annotate/")
             assert found == (expected if within else {}), name
-            inside.update([name.split("/")[1]] if within else [])
+            inside.update([name.split("/")[1].rstrip("0123456789")] if within else [])
     wanted = {"Decode", "Segment", "WriteAndScore"} if job.masks is None else {"Score"}
     wanted |= {"GatherMasks"} if job.in_shards else set()
     packs = {"PackNew", "PackRenewed", "PackKept"}
-    assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal", *packs}
+    assert inside == {"Load", *wanted, "WriteJournal", "RenewJournal", *packs, "Done", "Failed"}
 
 
 @pytest.mark.parametrize("job", JOBS, ids=["annotate", "shards", "score"])
