@@ -56,10 +56,8 @@ def assert_holds_what_files_hold(few, output, mask_format):
     assert said == rows(few / "png")
 
 
-@pytest.mark.parametrize(
-    "mask_format",
-    ["webdataset", *(pytest.param(one, marks=pytest.mark.slow) for one in ("tfrecord", "parquet"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mask_format", SUFFIXES)
 def test_a_killed_job_that_is_resumed_leaves_the_shards_of_a_whole_one(few, mask_format):
     flags = shard_flags(mask_format, f"{mask_format}-whole")
     status, out, err = run(*flags, cwd=few)
@@ -87,6 +85,7 @@ def test_where_nothing_is_left_to_do_the_shards_stay(few):
     assert files(few / "parquet-twice") == before
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_with_the_files_that_it_was_begun_with(few):
     status, _, err = run(*FLAGS, "--output=png", "--resume", "--mask_format=parquet", cwd=few)
     assert status == 2 and "was begun with --mask_format png" in err
