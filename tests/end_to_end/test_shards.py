@@ -187,3 +187,26 @@ def test_shards_in_buckets_give_what_they_give_on_disks(folder, tmp_path, kind):
     assert status == 0, err
     assert list(map(json.loads, rows)) == rows_of(folder / "disk")
     shutil.rmtree(folder / "disk")
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "webdataset", "parquet"])
+@pytest.mark.slow
+def test_masks_that_one_job_writes_are_input_and_truth_of_the_next(folder, tmp_path, form):
+    shutil.copy(folder / "net.keras", tmp_path)
+    for name in ("a.jpg", "d/b.v2.png", "d/a.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 30), 90).convert("RGB").save(tmp_path / "in" / name)
+    flags = (*FLAGS, "--threshold=0.5")
+    shards = "--output=one", f"--mask_format={form}", "--with_images"
+    status, _, err = run(*flags, "--input=in", *shards, cwd=tmp_path)
+    assert status == 0, err
+    (shard,) = (tmp_path / "one" / "masks").iterdir()
+    pattern = f"one/masks/*{shard.suffix}"
+    for number, given in enumerate(
+        (["--input=in", f"--truth={pattern}"], [f"--input={pattern}"], ["--input=in"])
+    ):
+        status, _, err = run(*flags, *given, f"--output=out{number}", cwd=tmp_path)
+        assert status == 0 and not err, err
+        rows = rows_of(tmp_path / f"out{number}")
+        assert len(rows) == 3 and all(row["status"] == "ok" for row in rows)
+        assert [row.get("iou") for row in rows] == [None if number == 2 else 1.0] * 3
