@@ -66,6 +66,14 @@ def test_no_more_elements_are_read_at_once_than_allowed_and_more_than_one_is():
     assert 2 <= most <= 3
 
 
+def test_fewer_elements_are_begun_at_once_the_heavier_they_are():
+    stage = begun(reads(lambda _: [Attempt(1)], ahead=8, weight=lambda weight: weight))
+    for weight, waiting in ((1, 8), (4, 2), (9, 1)):
+        given(stage, *[weight] * 20)
+        assert len(stage.reads) == waiting
+    finished(stage)
+
+
 def test_a_read_makes_no_more_than_a_few_results_ahead():
     made = []
 
