@@ -75,7 +75,7 @@ def _inputs(shape: Shape, folder: Path) -> list[object]:
     photos = make_photos(folder / "photos", shape.images, shape.megapixels)
     if shape.shards:
         # Imported here: jobs on files do without it.
-        from benchmarks.scaling_shards import write_shards
+        from benchmarks.photo_shards import write_shards
 
         write_shards(photos, folder / "shards", RECORDS)
         return ["--input", folder / "shards"]

@@ -7,14 +7,16 @@ from benchmarks.timed_commands import Usage
 
 
 @pytest.mark.slow
-def test_the_memory_of_a_job_is_measured():
-    ((count, (usage,)),) = measure([2], megapixels=0.03, image_size=32, rounds=1).items()
+@pytest.mark.parametrize("shard", ["", "tar", "parquet"])
+def test_the_memory_of_a_job_is_measured(shard):
+    found = measure([2], 0.03, ["--image_size=32"], 1, shard)
+    ((count, (usage,)),) = found.items()
     assert count == 2
     # TensorFlow alone is larger than the first.
     assert 200 < usage.peak < 5000
 
 
-def test_the_goal_compares_10000_photos_with_500():
+def test_the_goal_compares_many_photos_with_few():
     found = {
         500: [Usage(10.0, 12.0, 800.0, "")],
         10000: [Usage(99.0, 120.0, 900.0, ""), Usage(101.0, 124.0, 860.0, "")],
