@@ -37,7 +37,8 @@ def write_shards(photos: Sequence[Path], folder: Path, records: int) -> None:
 
 def write_tar(photos: Sequence[Path], path: Path) -> None:
     """Writes photos into one WebDataset shard."""
-    with tarfile.open(path, "w") as shard:
+    # The photos may be links to each other, which would be links in the shard, too.
+    with tarfile.open(path, "w", dereference=True) as shard:
         for photo in photos:
             shard.add(photo, photo.name)
 
