@@ -13,7 +13,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["model*", "pipeline*"]),
-    package_data={"model": ["weights/*"], "pipeline": ["sample/*"]},
+    package_data={"model": ["weights/*"], "pipeline": ["sample/*", "report/page_files/*"]},
     entry_points={"console_scripts": ["basnet-annotate = pipeline.command.main:console"]},
     install_requires=[
         # The pipeline, on every runner.
@@ -41,6 +41,8 @@ setup(
         # The bar on a terminal. Unlike rich's it hides no cursor, so that a command that is killed
         # leaves the terminal as it was.
         "tqdm>=4.70,<5",
+        # The page of the report, in which names from outside stay names; Beam needs it, too.
+        "jinja2>=3.1,<4",
         # Components and distance transforms of the metrics.
         "scipy>=1.17,<2",
     ],

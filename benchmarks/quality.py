@@ -48,17 +48,22 @@ def measure(pairs: Sequence[Pair], flags: Sequence[str]) -> tuple[int, dict[str,
         subprocess.CalledProcessError: The pipeline failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for pair in pairs:
-            for kind, source in (("images", pair.image), ("masks", pair.mask)):
-                link = Path(folder) / kind / Path(pair.name).parent / source.name
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(source.resolve())
+        link_pairs(pairs, Path(folder))
         read = [] if "--masks" in flags else ["--input", f"{folder}/images"]
         command = [sys.executable, SCRIPT, *read, *flags]
         command += ["--truth", f"{folder}/masks", "--output", f"{folder}/output"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         summary = json.loads((Path(folder) / "output" / "summary.json").read_text())
     return summary["with_truth"], summary["metrics"]
+
+
+def link_pairs(pairs: Sequence[Pair], folder: Path) -> None:
+    """Makes links to photos and masks, below ``images`` and ``masks`` of a folder."""
+    for pair in pairs:
+        for kind, source in (("images", pair.image), ("masks", pair.mask)):
+            link = folder / kind / Path(pair.name).parent / source.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source.resolve())
 
 
 def row(where: str, images: int, what: str, figures: Mapping[str, float | None]) -> dict:

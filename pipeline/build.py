@@ -13,7 +13,9 @@ from pipeline.stages.compact import CompactJournal
 from pipeline.stages.cut import CutShards
 from pipeline.stages.find import FindSources
 from pipeline.stages.pack_masks import DropParts, PackMasks
+from pipeline.stages.report import WriteReport, run_of
 from pipeline.stages.resume import Resume
+from pipeline.stages.review import WriteReview
 from pipeline.stages.rows import WriteLines
 from pipeline.stages.summary import WriteSummary
 from pipeline.storage.raw_records import fields_of
@@ -51,6 +53,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         annotations = masks | "WriteAnnotations" >> WriteAnnotations(job)
         written.append(annotations.written)
         notes = (notes, annotations.notes) | "Notes" >> beam.Flatten()
+    if job.report:
+        run = run_of(pipeline, job)
+        written.append((masks, failures, notes) | "WriteReport" >> WriteReport(job, run))
+        written.append(rows | "WriteReview" >> WriteReview(job))
     summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
     summed_up = (rows, failures, notes) | "WriteSummary" >> summary
     if job.in_shards:

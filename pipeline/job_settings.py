@@ -48,6 +48,7 @@ class Job:
         instances: ``"image"`` for one object an image, ``"components"`` for one a connected part.
         min_area: Fewest pixels of a part that is an object.
         metrics_format: ``"jsonl"``, ``"parquet"`` or ``"csv"``.
+        report: Whether ``report.html`` and ``review.csv`` are written.
         hints: Beam's resource hints of the workers that see images, each as ``NAME=VALUE``.
     """
 
@@ -81,6 +82,7 @@ class Job:
     instances: str = "image"
     min_area: int = 64
     metrics_format: str = "jsonl"
+    report: bool = True
     hints: tuple[str, ...] = ()
 
     @property

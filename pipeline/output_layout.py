@@ -6,6 +6,8 @@ OVERLAYS = "overlays"
 METRICS = "metrics"
 FAILURES = "failures"
 SUMMARY = "summary.json"
+REPORT = "report.html"
+REVIEW_LIST = "review.csv"
 JOURNAL = "journal"
 ANNOTATIONS = "annotations"
 ANNOTATION_PARTS = f"{ANNOTATIONS}/parts"
@@ -13,6 +15,8 @@ YOLO = f"{ANNOTATIONS}/yolo"
 LABEL_INTERFACE = f"{ANNOTATIONS}/labelstudio.xml"
 # Says which job the journal belongs to.
 JOURNAL_HEAD = "job.json"
+# What the report is made of, but for its pictures.
+REPORT_CONTENTS = f"{JOURNAL}/report.json"
 # Files are written here first, and renamed once they are whole.
 TEMPORARY = "temporary"
 # Ground truths that were drawn from an annotation file.
@@ -22,6 +26,9 @@ RESULTS = (
     METRICS,
     FAILURES,
     SUMMARY,
+    REPORT,
+    REPORT_CONTENTS,
+    REVIEW_LIST,
     # Not the whole folder: corrected files may lie beside them.
     *(f"{ANNOTATIONS}/{name}" for name in ("coco.json", "labelstudio.json", "cvat.xml")),
     LABEL_INTERFACE,

@@ -128,6 +128,7 @@ class Origin:
         number: Of the record in its shard; 0 for an image file.
         is_last: Whether no record follows in its shard.
         path: The image file, or the shard.
+        truth: The file of its ground truth; empty if it has none, or lies in a shard.
     """
 
     source: str = ""
@@ -135,6 +136,7 @@ class Origin:
     number: int = 0
     is_last: bool = True
     path: str = ""
+    truth: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ ROWS = (
     ("pipeline.command",),
     ("pipeline.build",),
     ("pipeline.stages",),
+    ("pipeline.report",),
     ("pipeline.annotations", "pipeline.images", "pipeline.storage"),
     ("pipeline.records",),
     (
@@ -51,10 +52,11 @@ FORBIDDEN = {
     "model.metrics": ("apache_beam", "keras", "tensorflow"),
     "pipeline.annotations": ("apache_beam", "keras", "tensorflow"),
     "pipeline.images": ("apache_beam", "keras", "tensorflow"),
+    "pipeline.report": ("keras", "tensorflow"),
 }
 # What is not imported when a module is, so that a graph is built and --help said without it.
 LATE = {
-    "pipeline": ("keras", "tensorflow", "pycocotools", "contourpy"),
+    "pipeline": ("keras", "tensorflow", "pycocotools", "contourpy", "jinja2"),
     "pipeline.command.flags": ("apache_beam",),
 }
 # Tables of data, which may be long.

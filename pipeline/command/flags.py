@@ -127,6 +127,14 @@ def _add_output_flags(add) -> None:
         help="with --resume, read every image and compare it with what was finished, even where "
         "the listing says that its size and time of change are the same",
     )
+    add(
+        "--report",
+        action="store_true",
+        default=Job.report,
+        help="write report.html, for people to look at, and review.csv, the images that are worth "
+        "a look first (default)",
+    )
+    add("--no_report", dest="report", action="store_false", help="write neither")
 
 
 def _add_format_flags(add) -> None:

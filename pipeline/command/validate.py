@@ -152,6 +152,7 @@ def _job(options: AnnotateOptions) -> Job:
         category=options.category,
         instances=options.instances,
         min_area=options.min_area,
+        report=options.report,
         **(named | {"model": _at_home(options.model)}),
     )
 

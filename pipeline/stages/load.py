@@ -212,7 +212,8 @@ def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:
     content = content_of(source.key, image, truth)
     # Of a truth that cannot be read now nobody knows what it is, so it is read again on a resume.
     unread = truth is not None and truth.failure is not None
-    origin = Origin(source.mask, "" if unread else source.stamp, path=source.path)
+    stamp, truth_path = "" if unread else source.stamp, source.truth or ""
+    origin = Origin(source.mask, stamp, path=source.path, truth=truth_path)
     return ImageRecord(Item(source.key, source.mask, content, truth, origin=origin), image)
 
 

@@ -16,9 +16,9 @@ from apache_beam.pvalue import AsSingleton
 from pipeline.job_settings import Job
 from pipeline.output_layout import MASKS
 from pipeline.records import MetricsRow
-from pipeline.stages.blocks import GroupInBlocks, Pack, place_blocks, place_of, unpack
+from pipeline.stages.blocks import GroupInBlocks, Pack, place_blocks, unpack
 from pipeline.stages.fill_shards import empty_shard, in_shard, write_shard
-from pipeline.storage.mask_shards import shard_name
+from pipeline.storage.mask_shards import shard_name, shard_of
 from pipeline.storage.packed_head import Packed, read_packed
 from pipeline.storage.packed_journal import commit, drop_parts, open_packing
 
@@ -192,7 +192,7 @@ def _by_key(row: MetricsRow) -> tuple[str, MetricsRow]:
 
 def _name_shard(row: MetricsRow, shape: Shape, mask_format: str) -> MetricsRow:
     shards = shape.packed.shards
-    return in_shard(row, shard_name(place_of(row.key, shards), shards, mask_format))
+    return in_shard(row, shard_of(row.key, shards, mask_format))
 
 
 def _empty(group: tuple[str, tuple[list]], shape: Shape, job: Job) -> list[MetricsRow]:

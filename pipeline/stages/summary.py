@@ -44,7 +44,7 @@ class WriteSummary(beam.PTransform):
         noted = (
             notes
             | "Note" >> beam.Map(lambda note: (note.kind, (note.count, note.example)))
-            | "CountNotes" >> beam.CombinePerKey(_count_and_example)
+            | "CountNotes" >> beam.CombinePerKey(count_and_example)
         )
         lost_shards = (
             failures
@@ -124,7 +124,7 @@ def write_summary(
     write_file(output, SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
 
 
-def _count_and_example(cases: Iterable[tuple[int, str]]) -> tuple[int, str]:
+def count_and_example(cases: Iterable[tuple[int, str]]) -> tuple[int, str]:
     """The number of cases, and the first example in the order of names."""
     counts, examples = zip(*cases, strict=True)
     return sum(counts), min(examples)

@@ -126,6 +126,7 @@ def to_line(row: MetricsRow, written: int = 0) -> str:
         "number": item.origin.number,
         "is_last": item.origin.is_last,
         "path": item.origin.path,
+        "truth": item.origin.truth,
         "content": item.content,
         "size": row.size,
         "stored": item.stored and astuple(item.stored),
@@ -135,7 +136,7 @@ def to_line(row: MetricsRow, written: int = 0) -> str:
     }
     # What is not there is what an image file without truth has.
     left_out = {"source": item.mask, "stamp": "", "number": 0, "is_last": True, "path": ""}
-    left_out |= {"level_counts": None, "stored": None, "status": "ok"}
+    left_out |= {"truth": "", "stored": None, "level_counts": None, "status": "ok"}
     kept = {name: value for name, value in values.items() if left_out.get(name, _NO) != value}
     return json.dumps(kept, separators=(",", ":"))
 
@@ -154,6 +155,7 @@ def from_line(line: str | bytes) -> tuple[int, MetricsRow]:
             values.get("number", 0),
             values.get("is_last", True),
             values.get("path", ""),
+            values.get("truth", ""),
         )
         counts = values.get("level_counts")
         if counts is not None:

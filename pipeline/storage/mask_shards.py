@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -49,6 +50,11 @@ class MaskRecord:
 def shard_name(number: int, count: int, mask_format: str) -> str:
     """Path of a shard below the output folder."""
     return f"{MASKS}/masks-{number:05d}-of-{count:05d}.{SUFFIXES[mask_format]}"
+
+
+def shard_of(key: str, count: int, mask_format: str) -> str:
+    """Path below the output folder of the shard that holds an image's mask, of so many shards."""
+    return shard_name(zlib.crc32(key.encode(errors="surrogatepass")) % count, count, mask_format)
 
 
 def text_of(key: str) -> str:

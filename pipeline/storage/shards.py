@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -144,6 +144,40 @@ def check_shard(path: str, form: str, fields: Fields) -> None:
         fault = fault or features.fault
     if fault is not None:
         raise fault
+
+
+def pick_records(
+    path: str, form: str, fields: Fields, numbers: Iterable[int], most_bytes: int
+) -> Iterator[tuple[int, Features]]:
+    """Reads some records of a shard.
+
+    Args:
+        path: The shard.
+        form: Its format.
+        fields: What is meant in its records.
+        numbers: Of the records.
+        most_bytes: A record of TFRecord or WebDataset that ends later in the shard is left out: the
+            shard has to be read up to it.
+
+    Raises:
+        Exception: The shard cannot be read so far.
+    """
+    wanted, source = set(numbers), Source(path, "", "", chunk=Chunk(form=form))
+    if form == "parquet":
+        for number in sorted(wanted):
+            raw = next(raw_records(source, fields, number), None)
+            if raw is not None and raw.lost is None:
+                yield number, raw.parse()
+        return
+    number = 0
+    for raw in raw_records(source, fields):
+        if raw.after > most_bytes:
+            return
+        if raw.lost is None and number in wanted:
+            yield number, raw.parse()
+        number += raw.count
+        if number > max(wanted):
+            return
 
 
 def _chunk(

@@ -43,6 +43,8 @@ def flags(cloud, network, output="out"):
         f"--output={cloud.root}/{output}",
         f"--model={network}",
         "--image_size=64",
+        # It would read photos once more.
+        "--no_report",
         *cloud.flags,
     )
 

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.end_to_end.command import run
 from tests.pipeline.shard_files import files_below
 
-FLAGS = ("--masks=masks", "--truth=truth", "--output=out")
+FLAGS = ("--masks=masks", "--truth=truth", "--output=out", "--no_report")
 
 
 def names(folder):

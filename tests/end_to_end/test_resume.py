@@ -26,11 +26,13 @@ def kill(process):
 
 
 def files(output):
-    """All that a job leaves but its journal, by name."""
+    """All that a job leaves but its journal, and its report, which says when; by name."""
     return {
         str(path.relative_to(output)): path.read_bytes()
         for path in sorted(Path(output).rglob("*"))
-        if path.is_file() and "journal" not in path.relative_to(output).parts
+        if path.is_file()
+        and "journal" not in path.relative_to(output).parts
+        and path.name != "report.html"
     }
 
 

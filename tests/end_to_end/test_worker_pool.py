@@ -29,8 +29,9 @@ def python(tmp_path_factory):
 
 
 def contents(output):
-    """All that a job leaves but its journal, whose files are named by the time."""
-    kept = [name for name in files_below(output) if not name.startswith("journal/")]
+    """All that a job leaves but its journal and its report, which say when."""
+    names = files_below(output)
+    kept = [name for name in names if not name.startswith("journal/") and name != "report.html"]
     return {name: (output / name).read_bytes() for name in kept}
 
 

@@ -46,7 +46,7 @@ def test_an_image_file_comes_with_its_truth(tmp_path):
     lay(tmp_path, "c/a.jpg", "t.png")
     truth = Truth(b"t.png")
     content = content_of("c/a.jpg", b"c/a.jpg", truth)
-    origin = Origin("masks/c/a.png", "3-1.5", 0, True, f"{tmp_path}/c/a.jpg")
+    origin = Origin("masks/c/a.png", "3-1.5", 0, True, f"{tmp_path}/c/a.jpg", f"{tmp_path}/t.png")
     item = Item("c/a.jpg", "masks/c/a.png", content, truth, origin=origin)
     assert read_one(photo(tmp_path, "c/a", "t.png")).result == ImageRecord(item, b"c/a.jpg")
 
@@ -104,7 +104,7 @@ def test_a_mask_to_be_scored_is_read_with_its_truth(tmp_path):
     source = Source(f"{tmp_path}/a.png", "c/a.png", f"{tmp_path}/a.png", f"{tmp_path}/t.png")
     truth = Truth(b"t.png")
     content = content_of("c/a.png", b"a.png", truth)
-    origin = Origin(source.path, path=source.path)
+    origin = Origin(source.path, path=source.path, truth=source.truth)
     item = Item("c/a.png", source.path, content, truth, origin=origin)
     assert read_one(source, scores=True).result == ImageRecord(item, b"a.png")
     (tmp_path / "t.png").unlink()

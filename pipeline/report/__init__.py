@@ -1,0 +1,1 @@
+"""What people look at after a job: the report and the review list."""

@@ -1,0 +1,97 @@
+"""The report and the review list, by the command as a user gives it."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.end_to_end.command import ROOT, run, write_network
+from tests.pipeline.shard_files import files_below
+
+FLAGS = ("--model=net.keras", "--image_size=64", "--input=in")
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A folder with photos and truths, and the output of a job."""
+    folder = tmp_path_factory.mktemp("job")
+    write_network(folder / "net.keras")
+    rng = np.random.default_rng(0)
+    for kind in ("in", "truth"):
+        (folder / kind / "c").mkdir(parents=True)
+    for number in range(12):
+        photo = np.kron(rng.integers(0, 256, (5, 6, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+        Image.fromarray(photo).save(folder / f"in/c/{number}<b>.png")
+        Image.fromarray(photo[..., 0] > 128).save(folder / f"truth/c/{number}<b>.png")
+    (folder / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    status, out, err = run(*FLAGS, "--truth=truth", cwd=folder)
+    assert status == 0 and out.startswith("13 images, 1 failures, "), err
+    return folder
+
+
+def data_of(page):
+    return json.loads(re.search(r'id="rows">(.*?)</script>', page.read_text(), re.S)[1])
+
+
+def test_every_job_writes_a_report_and_a_list(job):
+    data = data_of(job / "output" / "report.html")
+    assert sorted(row["name"] for row in data["rows"]) == sorted(f"c/{n}<b>.png" for n in range(12))
+    assert not any(row["troubles"] for row in data["rows"])
+    assert all(row["pictures"].keys() == {"truth", "errors"} for row in data["rows"])
+    with open(job / "output" / "review.csv") as file:
+        assert len([*csv.DictReader(file)]) == 12
+
+
+def test_the_report_is_made_again_and_after_a_resume_shows_finished_images(job):
+    page = job / "output" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    command = [sys.executable, "-m", "pipeline.report", "output"]
+    subprocess.run(command, cwd=job, env={"PYTHONPATH": str(ROOT)}, check=True)
+    assert page.read_bytes() == before
+    status, out, err = run(*FLAGS, "--truth=truth", "--resume", cwd=job)
+    assert status == 0 and "(12 of an earlier run)" in out, err
+    again = data_of(page)
+    assert all(row["pictures"].keys() == {"truth", "errors"} for row in again["rows"])
+    assert len(again["rows"]) == 12
+
+
+def test_no_report_writes_none_and_a_resume_removes_it(job):
+    status, _, err = run(*FLAGS, "--truth=truth", "--resume", "--no_report", cwd=job)
+    assert status == 0, err
+    left = files_below(job / "output")
+    assert not {"report.html", "review.csv", "journal/report.json"} & set(left)
+    status, _, err = run(*FLAGS, "--truth=truth", "--resume", cwd=job)
+    assert status == 0, err
+    assert {"report.html", "review.csv"} <= set(files_below(job / "output"))
+
+
+@pytest.mark.parametrize("mask_format", ["tfrecord", "parquet"])
+def test_masks_in_shards_are_shown_by_the_job_by_a_resume_and_by_the_command(job, mask_format):
+    flags = (*FLAGS, f"--mask_format={mask_format}", f"--output={mask_format}")
+    page = job / mask_format / "report.html"
+    for more in ((), ("--resume",)):
+        status, _, err = run(*flags, *more, cwd=job)
+        assert status == 0, err
+        assert not any(row["troubles"] for row in data_of(page)["rows"])
+        assert page.read_text().count('<img class="mask"') == 12
+    before = page.read_bytes()
+    command = [sys.executable, "-m", "pipeline.report", mask_format]
+    subprocess.run(command, cwd=job, env={"PYTHONPATH": str(ROOT)}, check=True)
+    assert page.read_bytes() == before
+
+
+def test_records_of_shards_are_shown(job):
+    samples = ROOT / "pipeline" / "sample"
+    flags = ("--model=net.keras", "--image_size=64", f"--input={samples}/*.tfrecord")
+    status, _, err = run(*flags, "--output=records", cwd=job)
+    assert status == 0, err
+    rows = data_of(job / "records" / "report.html")["rows"]
+    assert len(rows) == 11
+    assert not any(row["troubles"] for row in rows)
+    assert sum(row["pictures"].keys() == {"truth", "errors"} for row in rows) == 5
