@@ -96,6 +96,9 @@ def _is_read(name: str) -> bool:
 
 def kind_of(data: bytes) -> str:
     """What to call a file that Pillow opens: its format, by its first bytes."""
+    for offset, start, what, *_ in _OTHERS:
+        if what in _BY_DECODER and data.startswith(start, offset):
+            return _BY_DECODER[what]
     return _format(data) or ("BMP" if data.startswith(_BMP) else "image")
 
 

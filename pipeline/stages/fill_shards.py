@@ -77,10 +77,10 @@ def _damaged(path: str, why: str) -> OutputLost:
 def _record(encoded: EncodedMask) -> MaskRecord:
     row, image = encoded.row, encoded.image
     member = member_of(row.item.mask)
-    return MaskRecord(row.key, member, encoded.mask, row.size, image, _format_of(row.key, image))
+    return MaskRecord(row.key, member, encoded.mask, row.size, image, format_of(row.key, image))
 
 
-def _format_of(key: str, image: bytes) -> str:
+def format_of(key: str, image: bytes) -> str:
     """The format of an image by its first bytes, or else by its name; empty of none."""
     kind = kind_of(image).lower() if image else ""
     suffix = key[len(stem(key)) :].lower()

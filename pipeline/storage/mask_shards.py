@@ -24,6 +24,8 @@ from pipeline.storage.tfrecord import example_class, framed, parse, read_frames
 SUFFIXES = {"tfrecord": "tfrecord", "webdataset": "tar", "parquet": "parquet"}
 # Images of a row group of Parquet, and about so many bytes: a reader holds a group at a time.
 GROUP_ROWS, GROUP_BYTES = 100, 32 << 20
+# Of images in tars, where the format's name is none by which readers know a photo.
+_SUFFIX_OF_FORMAT = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ def _write_tar(file: BinaryIO, records: Iterable[MaskRecord]) -> None:
             facts = {"key": text_of(record.key), "width": width, "height": height}
             members = {"json": json.dumps(facts).encode(), "mask.png": record.mask}
             if record.image:
-                short = {"jpeg": "jpg", "tiff": "tif"}.get(record.image_format)
-                members[short or record.image_format] = record.image
+                suffix = _SUFFIX_OF_FORMAT.get(record.image_format, record.image_format)
+                members[suffix] = record.image
             for suffix, data in members.items():
                 member = tarfile.TarInfo(f"{record.member}.{suffix}")
                 member.size = len(data)

@@ -12,6 +12,8 @@ import webdataset
 from PIL import Image
 
 from pipeline.images.mask import encode_mask
+from pipeline.records import Chunk, Source
+from pipeline.stages.fill_shards import format_of
 from pipeline.storage.mask_names import member_of
 from pipeline.storage.mask_shards import (
     SUFFIXES,
@@ -21,6 +23,7 @@ from pipeline.storage.mask_shards import (
     text_of,
     write_records,
 )
+from pipeline.storage.shards import read_shard
 from tests.pipeline.encoded import encode
 
 # Keys of record and image file: with dots, a percent sign, folders, and other scripts.
@@ -85,6 +88,21 @@ def test_webdataset_reads_tar(tmp_path, with_images):
     raw = list(webdataset.WebDataset(path, shardshuffle=False))
     for index, sample in enumerate(raw):
         assert_is_mask(sample["mask.png"], index)
+
+
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "WEBP", "GIF", "JPEG2000", "PPM", "TIFF", "BMP", "AVIF"]
+)
+def test_an_image_in_a_tar_is_an_image_of_the_next_job(tmp_path, kind):
+    photo = encode(Image.new("RGB", (9, 6), (90, 0, 0)), kind)
+    # Its key says nothing of its format.
+    record = MaskRecord("42", "42", b"mask", (9, 6), photo, format_of("42", photo))
+    path = tmp_path / "shard.tar"
+    with open(path, "wb") as file:
+        write_records(file, [record], "webdataset", True)
+    source = Source(str(path), "s", "masks/s", chunk=Chunk(form="webdataset"))
+    (read,) = read_shard(source)
+    assert (read.result.image, read.result.item.truth.encoded) == (photo, b"mask")
 
 
 @pytest.mark.parametrize("with_images", [False, True])
