@@ -22,7 +22,9 @@ from pipeline.storage.truth_shards import shards_of_truth, truth_fields
 
 # Files that are looked at to see whether a pattern can be used.
 ENOUGH = 1000
-FIELD_FLAGS = ("image_field", "truth_field", "name_field")
+# Of them, the last two are of truths in shards, too.
+TRUTH_FLAGS = ("truth_field", "name_field")
+FIELD_FLAGS = ("image_field", *TRUTH_FLAGS)
 # Reasons that say that flags look for images in the wrong place.
 _NOT_THERE = ("missing_column", "missing_feature", "no_images")
 
@@ -100,11 +102,7 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     except Exception as error:
         raise unusable(f"{flag} {pattern!r} cannot be read", error) from error
     if not listing.files and listing.passed_over:
-        names = ", ".join(sorted({suffix_of(path) for path in listing.passed_over}))
-        raise UsageError(
-            f"{flag} {pattern!r} holds {len(listing.passed_over)} files, but none named like an "
-            f"image or a shard ({names}); a glob, such as {pattern.rstrip('/')}/*, takes them all"
-        )
+        raise UsageError(_nothing_read(flag, pattern, input_format, listing.passed_over))
     if not listing.files:
         unknown, hint = unknown_names(pattern), ""
         if unknown:
@@ -114,6 +112,22 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
             hint = f"; {NAME} is known in --truth only"
         raise UsageError(f"{flag} {pattern!r} matches no file{hint}")
     return [file.path for file in listing.files]
+
+
+def _nothing_read(flag: str, pattern: str, input_format: str, passed_over: list[str]) -> str:
+    """What is said of a folder of which no file is read because of its name."""
+    kind = {"auto": "an image or a shard", "images": "an image"}.get(input_format)
+    kind = kind or f"a shard of {input_format}"
+    names = ", ".join(sorted({suffix_of(path) for path in passed_over}))
+    said = (
+        f"{flag} {pattern!r} holds {len(passed_over)} files, but none named like {kind} ({names})"
+    )
+    folder = pattern.rstrip("/")
+    if flag != "--input" and (shards := [path for path in passed_over if is_shard(path)]):
+        if flag == "--truth":
+            return f"{said}; name shards by a glob, such as {folder}/{suffix_of(min(shards))}"
+        return f"{said}; masks that are scored are files, as --mask_format png writes them"
+    return f"{said}; a glob, such as {folder}/*, takes them all"
 
 
 def _check_shards(found: Mapping[str, Sequence[str]], job: Job) -> None:
@@ -128,7 +142,7 @@ def _check_shards(found: Mapping[str, Sequence[str]], job: Job) -> None:
     shards.pop(IMAGES, None)
     given = [flag for flag in FIELD_FLAGS if getattr(job, flag)]
     if shards_of_truth(job.truth or "") is not None:
-        given = [flag for flag in given if flag == "image_field"]  # The others may be of truths.
+        given = [flag for flag in given if flag not in TRUTH_FLAGS]  # They may be of truths.
     all_seen = (
         not any(map(manifest_of, found)) and max(map(len, found.values()), default=0) < ENOUGH
     )

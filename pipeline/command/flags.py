@@ -81,8 +81,9 @@ def _add_data_flags(add) -> None:
         "--truth",
         metavar="PATTERN",
         help="ground-truth masks of image files, matched by path without suffix below the "
-        "pattern's folder, or by {name} in the pattern, as in masks/{name}_mask.png; or a .json of "
-        "COCO or Label Studio or an .xml of CVAT; records of shards carry their own",
+        "pattern's folder, or by {name} in the pattern, as in masks/{name}_mask.png; or shards of "
+        "masks, as in masks/*.tar; or a .json of COCO or Label Studio or an .xml of CVAT; records "
+        "of shards carry their own",
     )
     add(
         "--masks",

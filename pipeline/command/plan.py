@@ -39,6 +39,8 @@ def describe(job: Job, overwrite: bool) -> str:
         overwrite: Whether what is in the output folder is removed.
     """
     lines = _scored(job) if job.masks is not None else [*_inputs(job), _network(job), *_files(job)]
+    if job.annotations:
+        lines.append(f"labels   annotations as {', '.join(job.annotations)}")
     lines.append(f"output   {job.output}: {_output(job, overwrite)}")
     return "\n".join(lines)
 
@@ -141,7 +143,7 @@ def _truths(job: Job) -> dict[str, str]:
     files = find_files(truth_glob(truth), form or "images")
     if form is not None:
         records = (one for file in files for one in list_truths(file, fields_of(job)))
-        files = [one.result for one in records if one.result is not None]
+        files = [one.result for one in records if isinstance(one.result, ListedFile)]
     return {name_of_truth(file, truth): file.path for file in files}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 
 from model.presets import PRESETS
-from pipeline.command.check_inputs import check_inputs, check_remote
+from pipeline.command.check_inputs import TRUTH_FLAGS, check_inputs, check_remote
 from pipeline.command.check_model import check_model, check_network, decided_precision
 from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_output, check_writable
@@ -21,6 +21,7 @@ from pipeline.command.workers import one_process_with_accelerator, take_hints
 from pipeline.job_settings import Job
 from pipeline.storage.files import absolute
 from pipeline.storage.manifest import manifest_of
+from pipeline.storage.truth_shards import shards_of_truth
 
 SAMPLE = str(Path(__file__).parents[1] / "sample" / "*.tfrecord")
 # Flags refused together with --masks. A value other than the default means that the user gave it.
@@ -83,7 +84,11 @@ def _check_combination(options: AnnotateOptions) -> None:
     if options.masks is not None:
         if options.truth is None:
             raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
-        given = [n for n in ANNOTATION_FLAGS if getattr(options, n) != getattr(Job, n)]
+        # Truths may be records, though masks are files.
+        used = TRUTH_FLAGS if shards_of_truth(options.truth) is not None else ()
+        given = [
+            n for n in ANNOTATION_FLAGS if n not in used and getattr(options, n) != getattr(Job, n)
+        ]
         unused = [*(["input"] if options.input else []), *given]
         if unused:
             flags = ", ".join(f"--{name}" for name in unused)

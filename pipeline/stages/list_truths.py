@@ -7,7 +7,7 @@ import functools
 import apache_beam as beam
 
 from pipeline.job_settings import Job
-from pipeline.records import ListedFile
+from pipeline.records import ListedFile, Note
 from pipeline.stages.list_files import ListFiles
 from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
 from pipeline.storage.pair_names import truth_glob
@@ -39,8 +39,12 @@ class ListTruths(beam.PTransform):
             | beam.Reshuffle()
             | "Records" >> beam.FlatMap(look).with_outputs(FAILURES, main="results")
         )
+        truths, nameless = records.results | beam.Partition(
+            lambda one, _: int(isinstance(one, Note)), 2
+        )
         failures = (listed.failures, records.failures) | "Failures" >> beam.Flatten()
-        return InputOutcome(records.results, failures, listed.notes)
+        notes = (listed.notes, nameless) | "Notes" >> beam.Flatten()
+        return InputOutcome(truths, failures, notes)
 
 
 def _look_into(shard: ListedFile, fields: Fields):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from pipeline.failures import Attempt, BadImage, EndsJob, Failure
-from pipeline.records import Chunk, ListedFile, Source
+from pipeline.records import Chunk, ListedFile, Note, Source
 from pipeline.storage import parquet_columns, tfrecord, webdataset
 from pipeline.storage.files import read_file
 from pipeline.storage.patterns import IMAGES, format_of
@@ -25,6 +25,7 @@ _TRUTHS = {
     "webdataset": webdataset.TRUTH,
     "parquet": parquet_columns.TRUTH,
 }
+NAMELESS = "records of ground truths have no name, or are damaged, and are not used"
 # Columns of names, in the order in which they are looked for.
 _NAMES = ("name", "image.path")
 
@@ -35,7 +36,7 @@ def shards_of_truth(pattern: str) -> str | None:
     return None if form == IMAGES else form
 
 
-def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFile]]:
+def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFile | Note]]:
     """The truths of a shard, each with its name. No truth is read but of TFRecord.
 
     Args:
@@ -43,7 +44,8 @@ def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFil
         fields: What is meant in its records.
 
     Yields:
-        A file whose path is the truth's place; a failure where names cannot be read.
+        A file whose path is the truth's place; a note of a record whose name cannot be told; a
+        failure where names cannot be read.
     """
     form, place, number = format_of(shard.path), 0, 0
     source = Source(shard.path, "", "", chunk=Chunk(form=form))
@@ -54,6 +56,8 @@ def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFil
             elif name := _name(raw.parse, form):
                 path = f"{shard.path}#{form}:{place}"
                 yield Attempt(replace(shard, path=path, name=name))
+            else:
+                yield Attempt(Note(NAMELESS, f"{shard.path}#{number}"))
             place, number = raw.after, number + raw.count
     except EndsJob:
         raise

@@ -85,6 +85,7 @@ def test_the_network_is_named_with_all_that_decides_a_mask(here):
         "basnet_mini at 64 x 64, flipped too, auto, batches of 3, to binary masks of what reaches "
         "0.5"
     )
+    assert plan(annotations=("coco", "yolo"))["labels"] == "annotations as coco, yolo"
 
 
 def test_masks_to_be_scored_are_counted_with_those_that_have_a_truth(here):

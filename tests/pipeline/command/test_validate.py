@@ -12,7 +12,7 @@ from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
 from tests.pipeline.checked import enter_folder, job, refused
 from tests.pipeline.object_store import ObjectStore
-from tests.pipeline.shard_files import lay
+from tests.pipeline.shard_files import image_column, lay, write_parquet
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,6 +40,14 @@ def test_storage_is_looked_at_as_beams_flags_say(monkeypatch):
     monkeypatch.setattr(Configured, "files", {"configured://bucket/in/a.jpg": b"x"})
     flags = ("--input=configured://bucket/in", "--s3_endpoint_url=http://here")
     assert job(*flags).inputs == ("configured://bucket/in",)
+
+
+def test_flags_of_records_are_taken_where_the_truths_of_masks_are_records(folder):
+    write_parquet(folder / "t.parquet", {"seg": image_column([b"x"]), "id": (None, ["a"])})
+    flags = ("--masks=masks", "--truth=t.parquet", "--truth_field=seg", "--name_field=id")
+    found = job(*flags)
+    assert (found.truth_field, found.name_field) == ("seg", "id")
+    assert "leave out --image_field" in refused(*flags, "--image_field=seg")
 
 
 def test_every_flag_has_a_default():
@@ -129,6 +137,13 @@ def test_every_flag_has_a_default():
             ["--masks", "masks", "--truth", "truth", "--tta=flip", "--image_size=32"],
             ["leave out --image_size, --tta"],
         ),
+        (["--masks", "masks", "--truth", "truth", "--truth_field=a"], ["leave out --truth_field"]),
+        (["--truth", "tars"], ["--truth 'tars' holds 1", "an image (*.tar)", "such as tars/*.tar"]),
+        (
+            ["--masks", "tars", "--truth", "truth"],
+            ["--masks 'tars' holds 1 files", "--mask_format png"],
+        ),
+        (["--input", "tars", "--input_format=parquet"], ["a shard of parquet (*.tar)", "tars/*"]),
         (["--masks", "none", "--truth", "truth"], ["--masks", "'none'", "matches no file"]),
         (["--masks", "masks", "--truth", "none"], ["--truth", "'none'", "matches no file"]),
     ],
@@ -136,6 +151,7 @@ def test_every_flag_has_a_default():
 )
 def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
     (folder / "empty").mkdir()
+    lay(folder / "tars", "masks.tar")
     message = refused(*argv)
     for part in parts:
         assert part in message

@@ -3,9 +3,9 @@
 import pytest
 
 from pipeline.failures import BadImage
-from pipeline.records import ListedFile
+from pipeline.records import ListedFile, Note
 from pipeline.storage.raw_records import BY_CONVENTION, Fields
-from pipeline.storage.truth_shards import list_truths, read_truth, shards_of_truth
+from pipeline.storage.truth_shards import NAMELESS, list_truths, read_truth, shards_of_truth
 from tests.pipeline.shard_files import example, image_column, write_parquet, write_shard, write_tar
 
 NAMES = ["a.jpg", "d/b.jpg", "c.png"]
@@ -51,6 +51,17 @@ def test_names_of_parquet_are_looked_for_in_several_columns(tmp_path):
     assert read_truth(files[1].path, Fields(truth="seg")) == TRUTHS[1]
     _, (failure,) = listed(path)
     assert (failure.stage, failure.reason) == ("index", "missing_column")
+
+
+def test_a_record_whose_name_cannot_be_told_is_said(tmp_path):
+    path = tmp_path / "t.tfrecord"
+    write_shard(path, [example(b"a.jpg", None, b"A"), example(None, None, b"B")])
+    files, failures = listed(path)
+    assert (files[0].name, files[1:]) == ("a.jpg", [Note(NAMELESS, f"{path}#1")])
+    data = path.read_bytes()
+    path.write_bytes(data[:20] + bytes([data[20] ^ 1]) + data[21:])
+    files, failures = listed(path)
+    assert files == [Note(NAMELESS, f"{path}#0"), Note(NAMELESS, f"{path}#1")] and failures == []
 
 
 def test_a_record_without_truth_says_so(tmp_path):
