@@ -19,7 +19,7 @@ FOLDERS = ("model", "pipeline", "deploy", "benchmarks", "tests")
 ROWS = (
     ("run_pipeline",),
     ("pipeline.command",),
-    ("pipeline.build",),
+    ("pipeline.annotate_images", "pipeline.build"),
     ("pipeline.stages",),
     ("pipeline.report",),
     ("pipeline.annotations", "pipeline.images", "pipeline.storage"),
@@ -188,7 +188,7 @@ def test_files_and_functions_are_short():
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
-    """The names of the files in the wheel and in the sdist."""
+    """The names of the files in the wheel and in the sdist, and the commands of the wheel."""
     folder = tmp_path_factory.mktemp("distributions")
     copy = folder / "project"
     copy.mkdir()
@@ -203,9 +203,11 @@ def distributions(tmp_path_factory):
     (wheel,), (sdist,) = (list(copy.glob(f"dist/*.{end}")) for end in ("whl", "tar.gz"))
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = set(archive.namelist())
+        entry_points = [name for name in in_wheel if name.endswith("entry_points.txt")]
+        commands = archive.read(*entry_points).decode()
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
-    return in_wheel, in_sdist
+    return in_wheel, in_sdist, commands
 
 
 def test_wheel_and_sdist_hold_every_module_and_every_data_file(distributions):
@@ -216,8 +218,12 @@ def test_wheel_and_sdist_hold_every_module_and_every_data_file(distributions):
         if path.is_file() and path.suffix != ".pyc"
     }
     assert "model/weights/basnet_mini.weights.h5" in wanted
-    for names in distributions:
+    for names in distributions[:2]:
         assert wanted - names == set()
+
+
+def test_the_wheel_brings_the_command(distributions):
+    assert "basnet-annotate = pipeline.command.main:console" in distributions[2]
 
 
 def test_the_documents_name_tests_that_exist():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -30,31 +31,44 @@ from pipeline.storage.patterns import (
 from pipeline.storage.raw_records import fields_of
 from pipeline.storage.truth_shards import list_truths, shards_of_truth
 
+Estimate = Callable[[list[ListedFile]], list[str]]
 
-def describe(job: Job, overwrite: bool) -> str:
+
+def listed(job: Job) -> tuple[list[Listing], list[ListedFile]]:
+    """What the patterns of the images name, and the files of it, each once."""
+    patterns = [pattern for pattern in job.inputs if manifest_of(pattern) is None]
+    listings = [list_pattern(pattern, job.input_format) for pattern in patterns]
+    found = sorted(file for listing in listings for file in listing.files)
+    # A file that several patterns match counts once, under the first folder, as in the job.
+    return listings, list({real_path(file.path): file for file in reversed(found)}.values())
+
+
+def describe(job: Job, overwrite: bool, estimate: Estimate | None = None) -> str:
     """Lines for people: what is read, by which network, and what happens to the output folder.
 
     Args:
         job: A job that was checked.
         overwrite: Whether what is in the output folder is removed.
+        estimate: From image files and shards to lines that say what they would take.
     """
-    lines = _scored(job) if job.masks is not None else [*_inputs(job), _network(job), *_files(job)]
+    if job.masks is not None:
+        lines = _scored(job)
+    else:
+        listings, files = listed(job)
+        lines = [*_inputs(job, listings, files), _network(job), *_files(job)]
     if job.annotations:
         lines.append(f"labels   annotations as {', '.join(job.annotations)}")
+    if job.masks is None and estimate is not None and files:
+        lines += estimate(files)
     lines.append(f"output   {job.output}: {_output(job, overwrite)}")
     return "\n".join(lines)
 
 
-def _inputs(job: Job) -> list[str]:
+def _inputs(job: Job, listings: list[Listing], files: list[ListedFile]) -> list[str]:
     manifests = [path for path in map(manifest_of, job.inputs) if path is not None]
-    patterns = [pattern for pattern in job.inputs if manifest_of(pattern) is None]
-    listings = [list_pattern(pattern, job.input_format) for pattern in patterns]
-    found = sorted(file for listing in listings for file in listing.files)
-    # A file that several patterns match counts once, under the first folder, as in the job.
-    files = list({real_path(file.path): file for file in reversed(found)}.values())
     images = [file for file in files if not is_shard(file.path, job.input_format)]
     lines = []
-    if patterns:
+    if listings:
         lines.append(f"input    {len(images)} image files, {len(files) - len(images)} shards")
     lines += [f"manifest {path} names {_count_entries(path)}" for path in manifests]
     if job.truth is not None:

@@ -66,7 +66,7 @@ def annotate(
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return BROKEN if isinstance(error, StorageRefuses) else USAGE
     if options.plan:
-        print(describe(job, options.overwrite))
+        print(_plan(job, options))
         return DONE
     words = last_words or LastWords("")
     words.text = how_to_go_on(options)
@@ -96,6 +96,14 @@ def annotate(
     too_many = summary["failed"] > options.max_failure_rate * summary["images"]
     lost = summary["lost_shards"] and not options.allow_lost_shards
     return TOO_MANY_FAILURES if too_many or lost else DONE
+
+
+def _plan(job: Job, options: AnnotateOptions) -> str:
+    # Imported here because only a plan tries images in this process.
+    from pipeline.command.estimate import estimate
+
+    workers = workers_elsewhere(options)
+    return describe(job, options.overwrite, lambda files: estimate(job, files, workers))
 
 
 def run(

@@ -4,6 +4,8 @@ import pytest
 
 from pipeline.command.flags import help_text
 
+GROUPS = ("input", "output", "network", "limits", "runner", "examples")
+
 
 @pytest.mark.parametrize(
     "flag",
@@ -15,6 +17,13 @@ from pipeline.command.flags import help_text
 )
 def test_help_names_every_flag_of_the_command(flag):
     assert f"  --{flag} " in help_text() or f"  --{flag}\n" in help_text()
+
+
+def test_help_comes_in_groups_with_examples_at_its_end():
+    text = help_text()
+    places = [text.index(f"\n{name}:\n") for name in GROUPS]
+    assert places == sorted(places)
+    assert "python run_pipeline.py --input photos --output annotated\n" in text[places[-1] :]
 
 
 def test_help_names_none_of_beams_options():

@@ -1,5 +1,7 @@
 """Flags: which are known, and what is said of the others."""
 
+import argparse
+
 import pytest
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -7,6 +9,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
+from pipeline.command.flags import add_flags
 from pipeline.command.options import UsageError, parse
 
 
@@ -39,6 +42,15 @@ def test_beams_own_flags_pass():
 def test_an_unknown_flag_names_the_nearest(argument, nearest):
     message = refused(argument)
     assert repr(argument) in message and message.endswith(f"did you mean {nearest}?")
+
+
+def test_each_flag_of_the_command_is_found_without_its_last_letter():
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    flags = [action.option_strings[0] for action in parser._actions if action.dest != "help"]
+    assert {"--quiet", "--plan", "--input"} <= {*flags}
+    for flag in flags:
+        assert refused(flag[:-1]).endswith(f"did you mean {flag}?")
 
 
 def test_what_is_like_no_flag_points_to_the_help():
