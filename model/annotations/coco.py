@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from model.annotations.drawings import BadDrawing, Drawing, Polygon, Remark, Runs, unusable
+from model.annotations.json_items import json_items
 from model.annotations.labels import taken_together
 
 _TABLES = """
@@ -58,11 +59,7 @@ def read_coco(file: BinaryIO) -> Iterator[Drawing | Remark]:
 
 def _items(file: BinaryIO, name: str) -> Iterator[dict]:
     """The objects in the list of a name."""
-    # Imported here because few jobs read annotations.
-    import ijson
-
-    file.seek(0)
-    for item in ijson.items(file, f"{name}.item", use_float=True):
+    for item in json_items(file, f"{name}.item"):
         if not isinstance(item, dict):
             raise ValueError(f"its {name} are not those of a COCO file")
         yield item

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from model.annotations.drawings import BadDrawing, Brush, Drawing, Polygon, Remark, unusable
+from model.annotations.json_items import json_items
 from model.annotations.labels import taken_together
 
 # Regions that cover pixels and are not read.
@@ -25,16 +26,13 @@ def read_label_studio(file: BinaryIO) -> Iterator[Drawing | Remark]:
     no object.
 
     Args:
-        file: The file, at its beginning.
+        file: The file. It is read from its beginning.
 
     Raises:
         ValueError: It is no such export.
     """
-    # Imported here because few jobs read annotations.
-    import ijson
-
     labels: set[str] = set()
-    for task in ijson.items(file, "item", use_float=True):
+    for task in json_items(file, "item"):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise ValueError(
                 "its tasks have no data; of the formats in which Label Studio exports, JSON is read"

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from model.annotations.coco import read_coco
 from model.annotations.cvat import read_cvat
 from model.annotations.drawings import Drawing, Remark
+from model.annotations.json_items import BYTE_ORDER_MARK
 from model.annotations.label_studio import read_label_studio
 
 SUFFIXES = (".json", ".xml")
@@ -25,7 +26,7 @@ def reader_of(file: BinaryIO) -> Callable[[BinaryIO], Iterator[Drawing | Remark]
         ValueError: It begins like none of them.
     """
     readers = {b"{": read_coco, b"[": read_label_studio, b"<": read_cvat}
-    first = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    first = file.read(4096).removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
     file.seek(0)
     if first not in readers:
         raise ValueError("it is neither JSON, as of COCO and Label Studio, nor XML, as of CVAT")

@@ -88,6 +88,11 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
     is_truth = flag == "--truth"
     if is_truth and is_annotation_file(pattern):
         return [_check_annotations(pattern)]
+    if is_truth and pattern.lower().endswith(".zip"):
+        raise UsageError(
+            f"--truth {pattern!r} is packed; unpack it, and name the .json of COCO or Label "
+            "Studio, the .xml of CVAT, or the folder of masks"
+        )
     if is_truth and (fault := fault_of(pattern)):
         raise UsageError(f"{flag} {pattern!r}: {fault}")
     glob = truth_glob(pattern) if is_truth else pattern
@@ -169,6 +174,10 @@ def _check_annotations(path: str) -> str:
         with FileSystems.open(path, compression_type="uncompressed") as file:
             reader_of(file)
     except Exception as error:
+        if set(path) & set("*?["):
+            raise UsageError(
+                f"--truth {path!r}: one file of annotations is read; name it without wildcards"
+            ) from error
         raise unusable(f"--truth {path!r} cannot be read", error) from error
     return path
 

@@ -15,6 +15,9 @@ from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
 from pipeline.storage.pair_names import name_of_image, name_of_truth
 from pipeline.storage.patterns import real_path
 
+# Kind of the notes on truths of images whose manifest gives another.
+OTHER_IN_MANIFEST = "ground truths are not used, as the manifest names another"
+
 
 class Paired(NamedTuple):
     """Photos with their truths.
@@ -104,7 +107,12 @@ def pair_notes(files: list[Source], truths: list[ListedFile]) -> Iterator[Note]:
             yield Note("ground truths have no image", truth.path)
         return
     photos = {real_path(source.path) for source in files}
-    yield from unused_notes([one for one in truths if real_path(one.path) not in photos])
+    others = sorted(one for one in truths if real_path(one.path) not in photos)
+    yield from unused_notes(others)
+    given = {real_path(source.truth) for source in files if source.truth is not None}
+    all_given = all(source.truth is not None for source in files)
+    if others and all_given and real_path(others[0].path) not in given:
+        yield Note(OTHER_IN_MANIFEST, others[0].path)
 
 
 def unused_notes(truths: list[ListedFile]) -> Iterator[Note]:

@@ -10,7 +10,7 @@ import apache_beam as beam
 from model.annotations.names import Image, file_name, images_of
 from pipeline.records import ListedFile, Note, Source
 from pipeline.stages.blocks import GroupInBlocks
-from pipeline.stages.pair import Paired, with_truth
+from pipeline.stages.pair import OTHER_IN_MANIFEST, Paired, with_truth
 
 
 class Joined(NamedTuple):
@@ -73,6 +73,8 @@ def join(sources: Sequence[Source], truths: Sequence[ListedFile], *, scores: boo
         if source.truth is None and number in truth_of:
             joined.sources.append(with_truth(source, truth_of[number]))
             continue
+        if number in truth_of:
+            joined.notes.append(Note(OTHER_IN_MANIFEST, truth_of[number].name))
         if source.truth is None:
             joined.notes.append(Note("images have no ground truth", source.path))
         if not scores:

@@ -188,6 +188,17 @@ def test_files_of_other_formats_are_refused(content, message):
         read(content)
 
 
+@pytest.mark.parametrize("start", ["{", "[", "<"])
+def test_a_byte_order_mark_is_passed_over(start):
+    content = {
+        "{": json.dumps(coco_file([], "a")),
+        "[": json.dumps([task("a", {"result": [region()]})]),
+        "<": '<annotations><image name="a" width="9" height="9"/></annotations>',
+    }[start]
+    (drawing,) = read_annotations(io.BytesIO(b"\xef\xbb\xbf" + content.encode()))
+    assert drawing.name == "a"
+
+
 WORDS = [
     "images",
     "annotations",

@@ -30,6 +30,8 @@ def folder(tmp_path, monkeypatch):
             ["--masks=masks", "--truth=truth", "--annotations", "labelstudio"],
             "--annotations labelstudio shows photos, which --masks does not name",
         ),
+        (["--truth=*.json"], "--truth '*.json': one file of annotations is read"),
+        (["--truth=export.zip"], "--truth 'export.zip' is packed; unpack it"),
         (["--truth=none.json"], "--truth 'none.json' cannot be read"),
         (["--truth=other.json"], "--truth 'other.json' cannot be read: it is neither JSON"),
     ],

@@ -125,7 +125,6 @@ def test_each_part_of_a_size_is_an_object_and_smaller_ones_are_counted(tmp_path,
     settings = {"output": str(tmp_path), "annotations": ("coco", "yolo"), "instances": "components"}
     kind = "parts of masks are smaller than 5 pixels and not annotated"
     write(rows, [Note(kind, "parts.jpg", 2)], min_area=5, **settings)
-    (tmp_path / "more").mkdir()
     coco = json.loads((tmp_path / "annotations" / "coco.json").read_text())
     assert [one["file_name"] for one in coco["images"]] == ["parts.jpg", "ring.jpg"]
     assert [one["id"] for one in coco["annotations"]] == [1, 2, 3]

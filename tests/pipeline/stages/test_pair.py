@@ -66,6 +66,11 @@ def test_truths_that_are_not_used_are_said():
         Note("ground truths are not used, as another has their name", "/t/a.png")
     ]
     assert list(pair_notes(photos_of(photo), truths[:1])) == []
+    given = [replace(one, truth="/mine.png") for one in photos_of(photo)]
+    assert list(pair_notes(given, truths[:1])) == [
+        Note("ground truths are not used, as the manifest names another", "/t/a.png")
+    ]
+    assert list(pair_notes([replace(given[0], truth="/t/a.png")], truths[:1])) == []
 
 
 def test_photos_of_one_name_share_a_truth():

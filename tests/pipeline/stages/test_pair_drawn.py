@@ -31,6 +31,8 @@ def test_truths_of_a_name_find_their_images_and_the_rest_is_said():
         Note("ground truths have no image", "d/x.jpg"),
         Note("ground truths are not used, as another has their name", "b/x.jpg"),
     ]
+    (given,) = join(sources[2:], [truth(5, "c/x.jpg")], scores=False).notes
+    assert given == Note("ground truths are not used, as the manifest names another", "c/x.jpg")
     # Of masks, those with a truth are scored.
     assert [one.key for one in join(sources[:2], truths, scores=True).sources] == ["b/x.jpg"]
 
