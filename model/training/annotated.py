@@ -54,7 +54,8 @@ def find_annotated(photos: Path, truth: Path, drawn: Path, weight: float = 1.0) 
         example = next(remark.example for remark in remarks if remark.kind == kind)
         print(f"{truth}: {count} {kind}, such as {example}")
     if not chosen:
-        raise ValueError(f"{truth} has no mask of a photo in {photos}")
+        known = ", ".join(SUFFIXES)
+        raise ValueError(f"{truth} has no mask of a photo in {photos}; photos are {known}")
     return [
         Pair(f"{photos.resolve().name}/{images[number].key}", files[number], mask, weight)
         for number, mask in sorted(chosen.items())

@@ -95,6 +95,11 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
         )
     if is_truth and (fault := fault_of(pattern)):
         raise UsageError(f"{flag} {pattern!r}: {fault}")
+    if flag == "--masks" and is_shard(pattern):
+        raise UsageError(
+            f"--masks {pattern!r} names shards; masks that are scored are files, as --mask_format "
+            "png writes them"
+        )
     glob = truth_glob(pattern) if is_truth else pattern
     try:
         manifest = manifest_of(pattern) if flag == "--input" else None

@@ -23,6 +23,8 @@ _DECODED_PIXEL = 16
 _SCORED_PIXEL = 54
 # Likewise while its cutout is made, as WebP; as PNG 10.
 _CUT_PIXEL = 20
+# Likewise while its annotations are made.
+_MARKED_PIXEL = 32
 _ONE, _MANY = "no_use_multiple_sdk_containers", "use_multiple_sdk_containers"
 
 
@@ -94,6 +96,7 @@ def needed_memory(job: Job) -> int:
     decoded = max(decoded, MAX_MEMORY * job.max_pixels // MAX_PIXELS)
     scored = 0 if job.truth is None else _SCORED_PIXEL * job.max_pixels
     cut = _CUT_PIXEL * job.max_pixels if job.cutouts else 0
+    marked = _MARKED_PIXEL * job.max_pixels if job.annotations else 0
     # One part is gathered while another is written, and copied for it.
     parts = 3 * PART_BYTES if job.in_shards else 0
-    return max(1, job.processes) * (_PROCESS + parts + max(decoded, scored, cut))
+    return max(1, job.processes) * (_PROCESS + parts + max(decoded, scored, cut, marked))
