@@ -128,7 +128,8 @@ class Origin:
         number: Of the record in its shard; 0 for an image file.
         is_last: Whether no record follows in its shard.
         path: The image file, or the shard.
-        truth: The file of its ground truth; empty if it has none, or lies in a shard.
+        truth: The file of its ground truth, or its place in a shard of truths; empty if it has
+            none, or is a record itself.
     """
 
     source: str = ""

@@ -19,6 +19,7 @@ from pipeline.storage.packed_head import read_packed
 from pipeline.storage.patterns import format_of
 from pipeline.storage.raw_records import Features, fields_of
 from pipeline.storage.shards import pick_records
+from pipeline.storage.truth_shards import read_truth
 
 # Records that end later in their shard are not read: a shard has to be read up to them.
 MOST_BYTES = 64 << 20
@@ -97,11 +98,9 @@ def read_stored(rows: Sequence[MetricsRow], job: Job) -> Iterator[tuple[MetricsR
     """
     if not is_record(rows[0]):
         for row in rows:
-            path = row.item.origin.truth
-            yield (
-                row,
-                Stored(_tried(_photo_file, row, job), _tried(read_file, path) if path else None),
-            )
+            path, fields = row.item.origin.truth, fields_of(job)
+            truth = _tried(read_truth, path, fields) if path else None
+            yield row, Stored(_tried(_photo_file, row, job), truth)
         return
     left = {row.item.origin.number: row for row in rows}
     trouble: Exception | None = None

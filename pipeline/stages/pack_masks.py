@@ -32,8 +32,8 @@ class PackedMasks(NamedTuple):
 
     Attributes:
         rows: The rows, which name their shards.
-        in_parts: The rows, which name the parts where masks are until ``DropParts``; of a job with
-            annotations. Of others, of the masks that are not in shards yet.
+        in_parts: The rows, which name the parts where masks are until ``DropParts``; if nothing is
+            to be done, the shards.
         shape: One ``Shape``.
         written: An element once all shards are written.
     """
