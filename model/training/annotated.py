@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image as Picture
 
 from model.annotations.drawings import BadDrawing, Remark, draw, unusable
@@ -44,6 +45,11 @@ def find_annotated(photos: Path, truth: Path, drawn: Path, weight: float = 1.0) 
         if number not in meant.images:
             remarks.append(Remark("masks mean no photo, or one that another means", names[number]))
     chosen = {image: masks[number][1] for number, image in meant.images.items()}
+    if is_annotation_file(str(truth)):
+        # Else the training would end at the first of them.
+        for number in [n for n, mask in chosen.items() if not _fits(files[n], mask)]:
+            remarks.append(Remark("masks are not of the size of their photo", images[number].key))
+            del chosen[number]
     remarks += [
         Remark("photos have no mask and are left out", images[number].key)
         for number in range(len(images))
@@ -82,6 +88,18 @@ def _drawn(file: Path, folder: Path) -> tuple[list[tuple[str, Path]], list[Remar
     except ValueError as error:
         raise ValueError(f"{file} cannot be read: {error}") from error
     return masks, remarks
+
+
+def _fits(photo: Path, mask: Path) -> bool:
+    """Whether a photo, turned upright, has the size of a mask. Only their heads are read."""
+    try:
+        with Picture.open(photo) as opened:
+            size = opened.size
+            turned = opened.getexif().get(ExifTags.Base.Orientation, 1) > 4
+    except (OSError, SyntaxError, Picture.DecompressionBombError):
+        return True  # Whoever reads it says why it cannot.
+    with Picture.open(mask) as opened:
+        return opened.size == (size[::-1] if turned else size)
 
 
 def _listed(folder: Path) -> tuple[list[tuple[str, Path]], list[Remark]]:

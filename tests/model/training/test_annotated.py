@@ -45,6 +45,20 @@ def test_photos_of_an_annotation_file_have_its_masks(tmp_path, photos, capsys):
     ]
 
 
+def test_masks_of_another_size_are_left_out(tmp_path, photos, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (16, 20)).save(photos / "a.jpg", exif=exif)
+    Image.new("RGB", (20, 16)).save(photos / "c" / "b.jpg", exif=exif)
+    coco = write_coco(tmp_path / "coco.json", "c/b.jpg", "a.jpg", "c/none.png")
+    found = find_annotated(photos, coco, tmp_path / "drawn")
+    assert [pair.name for pair in found] == ["photos/a.jpg", "photos/c/none.png"]
+    assert load_pair(found[0], 32)[1].max() == 0
+    assert f"{coco}: 1 masks are not of the size of their photo, such as c/b.jpg" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_folder_of_masks_may_have_folders(tmp_path, photos):
     (tmp_path / "masks" / "c").mkdir(parents=True)
     Image.new("1", (20, 16), 1).save(tmp_path / "masks" / "c" / "b.png")
