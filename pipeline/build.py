@@ -15,7 +15,7 @@ from pipeline.stages.find import FindSources
 from pipeline.stages.pack_masks import DropParts, PackMasks
 from pipeline.stages.report import WriteReport, run_of
 from pipeline.stages.resume import Resume
-from pipeline.stages.review import WriteReview
+from pipeline.stages.review import FirstOfReview, WriteReview, of_review
 from pipeline.stages.rows import WriteLines
 from pipeline.stages.summary import WriteSummary
 from pipeline.storage.raw_records import fields_of
@@ -49,14 +49,19 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         masks, rows = packed.in_parts, packed.rows
         written.append(packed.written)
     written.append(rows | "WriteRows" >> WriteLines(job.output, METRICS, job.metrics_format))
+    if job.report:
+        first = masks | "First" >> FirstOfReview()
+        review = first | "WriteReview" >> WriteReview(job)
+        written.append(review.written)
+        notes = (notes, review.notes) | "ReviewNotes" >> beam.Flatten()
     if job.annotations:
-        annotations = masks | "WriteAnnotations" >> WriteAnnotations(job)
+        marked = first | "Reviewed" >> beam.FlatMap(of_review, job) if job.review else masks
+        annotations = marked | "WriteAnnotations" >> WriteAnnotations(job)
         written.append(annotations.written)
         notes = (notes, annotations.notes) | "Notes" >> beam.Flatten()
     if job.report:
         run = run_of(pipeline, job)
         written.append((masks, failures, notes) | "WriteReport" >> WriteReport(job, run))
-        written.append(rows | "WriteReview" >> WriteReview(job))
     summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
     summed_up = (rows, failures, notes) | "WriteSummary" >> summary
     if job.in_shards:

@@ -49,6 +49,8 @@ class Job:
         min_area: Fewest pixels of a part that is an object.
         metrics_format: ``"jsonl"``, ``"parquet"`` or ``"csv"``.
         report: Whether ``report.html`` and ``review.csv`` are written.
+        review: So many of the first images of the review list have an overlay in ``review/``, and
+            annotations are theirs alone; 0 for no overlays, and annotations of all.
         hints: Beam's resource hints of the workers that see images, each as ``NAME=VALUE``.
     """
 
@@ -83,6 +85,7 @@ class Job:
     min_area: int = 64
     metrics_format: str = "jsonl"
     report: bool = True
+    review: int = 0
     hints: tuple[str, ...] = ()
 
     @property

@@ -8,6 +8,8 @@ FAILURES = "failures"
 SUMMARY = "summary.json"
 REPORT = "report.html"
 REVIEW_LIST = "review.csv"
+# Overlays of the first of the list.
+REVIEW = "review"
 JOURNAL = "journal"
 ANNOTATIONS = "annotations"
 ANNOTATION_PARTS = f"{ANNOTATIONS}/parts"
@@ -29,6 +31,7 @@ RESULTS = (
     REPORT,
     REPORT_CONTENTS,
     REVIEW_LIST,
+    REVIEW,
     # Not the whole folder: corrected files may lie beside them.
     *(f"{ANNOTATIONS}/{name}" for name in ("coco.json", "labelstudio.json", "cvat.xml")),
     LABEL_INTERFACE,

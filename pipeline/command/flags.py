@@ -136,6 +136,14 @@ def _add_output_flags(add) -> None:
         "a look first (default)",
     )
     add("--no_report", dest="report", action="store_false", help="write neither")
+    add(
+        "--review",
+        type=int,
+        default=Job.review,
+        metavar="N",
+        help="also write overlays of the first N images of review.csv into review/, and "
+        "annotations of these alone",
+    )
 
 
 def _add_format_flags(add) -> None:

@@ -19,6 +19,7 @@ from pipeline.command.runners import check_runner, processes, workers_elsewhere
 from pipeline.command.running import check_not_running
 from pipeline.command.workers import one_process_with_accelerator, take_hints
 from pipeline.job_settings import Job
+from pipeline.report.review import MOST
 from pipeline.storage.files import absolute
 from pipeline.storage.manifest import manifest_of
 from pipeline.storage.truth_shards import shards_of_truth
@@ -55,6 +56,7 @@ def validate(options: AnnotateOptions) -> Job:
     _check_combination(options)
     _check_annotations(options)
     _check_values(options)
+    _check_review(options)
     check_runner(options)
     workers = workers_elsewhere(options)
     if decision := one_process_with_accelerator(options):
@@ -102,6 +104,15 @@ def _check_combination(options: AnnotateOptions) -> None:
         raise UsageError("--resume keeps what is there and --overwrite removes it; give one")
     if options.verify and not options.resume:
         raise UsageError("--verify says how --resume compares; add --resume, or leave it out")
+
+
+def _check_review(options: AnnotateOptions) -> None:
+    if not 0 <= options.review <= MOST:
+        raise UsageError(f"--review must be from 0 to {MOST}; got {options.review}")
+    if options.review and not options.report:
+        raise UsageError("--review is of review.csv, which --no_report leaves out; give one")
+    if options.review and options.masks is not None:
+        raise UsageError("--review draws masks over photos, which --masks does not name")
 
 
 def _check_annotations(options: AnnotateOptions) -> None:
@@ -158,6 +169,7 @@ def _job(options: AnnotateOptions) -> Job:
         instances=options.instances,
         min_area=options.min_area,
         report=options.report,
+        review=options.review,
         **(named | {"model": _at_home(options.model)}),
     )
 

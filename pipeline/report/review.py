@@ -7,9 +7,10 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.output_layout import REVIEW
 from pipeline.records import MetricsRow
 
-# Images of the list, unless more overlays are asked for.
+# Images of the list.
 MOST = 1000
 # From this share of the image on, foreground is named as a reason.
 NEARLY_FULL = 0.9
@@ -71,7 +72,7 @@ def order(row: MetricsRow) -> tuple:
 
 def overlay_name(rank: int) -> str:
     """Path of the overlay of an image of the list, below the output folder."""
-    return f"review/{rank:06d}.jpg"
+    return f"{REVIEW}/{rank:06d}.jpg"
 
 
 def encode_list(rows: Sequence[MetricsRow], overlays: int) -> bytes:

@@ -95,3 +95,20 @@ def test_records_of_shards_are_shown(job):
     assert len(rows) == 11
     assert not any(row["troubles"] for row in rows)
     assert sum(row["pictures"].keys() == {"truth", "errors"} for row in rows) == 5
+
+
+def test_review_draws_the_first_of_the_list_and_annotates_these_alone(job):
+    flags = (*FLAGS, "--output=reviewed", "--review=3", "--annotations", "coco", "yolo")
+    status, _, err = run(*flags, cwd=job)
+    assert status == 0, err
+    with open(job / "reviewed" / "review.csv") as file:
+        first = [*csv.DictReader(file)][:3]
+    assert [line["overlay"] for line in first] == [
+        f"review/{name}" for name in files_below(job / "reviewed" / "review")
+    ]
+    coco = json.loads((job / "reviewed" / "annotations" / "coco.json").read_text())
+    keys = sorted(line["key"] for line in first)
+    assert sorted(image["file_name"] for image in coco["images"]) == keys
+    assert len(files_below(job / "reviewed" / "annotations" / "yolo" / "labels")) == 3
+    status, _, err = run(*FLAGS, "--output=refused", "--review=3", "--no_report", cwd=job)
+    assert status == 2 and "--review is of review.csv" in err

@@ -7,13 +7,14 @@ import re
 import apache_beam as beam
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.failures import Failure
 from pipeline.job_settings import Job
 from pipeline.records import Item, Note, Origin, Truth
 from pipeline.report.__main__ import main
 from pipeline.stages.report import GatherFailures, GatherRows, WriteReport, run_of
-from pipeline.stages.review import FirstRows, WriteReview
+from pipeline.stages.review import FirstOfReview, FirstRows, WriteReview, write_overlays
 from pipeline.stages.score import score
 from tests.pipeline.encoded import encode_array
 
@@ -52,14 +53,14 @@ FAILURES = [Failure(f"{n}.jpg", "decode", "broken", "cut short") for n in range(
 
 @pytest.fixture(scope="module")
 def written(folder, rows):
-    job = Job(str(folder), inputs=("photos",))
+    job = Job(str(folder), inputs=("photos",), review=4)
     with beam.Pipeline("FnApiRunner") as pipeline:
         run = run_of(pipeline, job)
         made = pipeline | "Rows" >> beam.Create(rows)
         failures = pipeline | "Failures" >> beam.Create(FAILURES)
         notes = pipeline | "Notes" >> beam.Create([Note("files were passed over", "a.txt", 2)] * 2)
         (made, failures, notes) | WriteReport(job, run)
-        made | WriteReview(job)
+        made | FirstOfReview() | WriteReview(job)
     return folder
 
 
@@ -77,6 +78,19 @@ def test_a_page_and_a_list_are_written(written, rows):
     assert len(lines) == len(rows)
     scores = [float(line["score"]) for line in lines]
     assert scores == sorted(scores, reverse=True)
+    overlays = [line["overlay"] for line in lines]
+    assert overlays == [f"review/{n:06d}.jpg" if n < 5 else "" for n in range(1, len(rows) + 1)]
+    for line in lines[:4]:
+        with Image.open(written / line["overlay"]) as overlay:
+            assert (overlay.format, overlay.size) == ("JPEG", (40, 30))
+
+
+def test_an_overlay_that_cannot_be_drawn_is_said(written, rows, tmp_path):
+    job = Job(str(tmp_path), review=2)
+    lay = [(1, rows[0])]
+    (note,) = write_overlays(lay, job)
+    assert (note.tag, note.value.example) == ("notes", rows[0].key)
+    assert note.value.kind == "overlays of review/ are missing: FileNotFoundError"
 
 
 def test_the_command_makes_the_same_page_again(written, capsys):
