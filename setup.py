@@ -94,7 +94,7 @@ setup(
             "apache-beam[aws,gcp]>=2.77,<3",
             "gcp-storage-emulator>=2026.7,<2027",
             "moto[server]>=5.2,<6",
-            # The report in a browser that is installed, and its faults for people who do not see it.
+            # The report in a browser, and its faults for people who do not see it.
             "playwright>=1.65,<2",
             "axe-playwright-python>=0.1.8,<0.2",
         ],

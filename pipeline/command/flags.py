@@ -128,21 +128,14 @@ def _add_output_flags(add) -> None:
         help="with --resume, read every image and compare it with what was finished, even where "
         "the listing says that its size and time of change are the same",
     )
-    add(
-        "--report",
-        action="store_true",
-        default=Job.report,
-        help="write report.html, for people to look at, and review.csv, the images that are worth "
-        "a look first (default)",
-    )
+    add("--report", action="store_true", default=True, help="write report.html and review.csv")
     add("--no_report", dest="report", action="store_false", help="write neither")
     add(
         "--review",
         type=int,
         default=Job.review,
         metavar="N",
-        help="also write overlays of the first N images of review.csv into review/, and "
-        "annotations of these alone",
+        help="overlays of the first N of review.csv in review/; annotations of these alone",
     )
 
 

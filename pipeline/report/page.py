@@ -76,7 +76,7 @@ def _images(contents: Contents, pictures: Sequence[Pictures]) -> dict[str, Any]:
     for row, drawn in zip(rows, pictures, strict=True):
         mask = row.item.mask
         places = {name: places[mask] for name, places in ranks.items() if mask in places}
-        shown.append(shown_image(row, values_of(row), columns, addresses(drawn)))
+        shown.append(shown_image(row.key, values_of(row), columns, addresses(drawn)))
         script.append(script_row(shown[-1], drawn, judge(row.values).why, places))
     galleries = [
         {"name": one.name, "title": one.title, "says": one.says, "count": len(ranks[one.name])}

@@ -65,18 +65,18 @@ TRUTH_COLUMNS = (
 
 
 def shown_image(
-    row: MetricsRow,
+    key: str,
     values: Mapping[str, float | None],
     columns: Sequence[Column],
     pictures: Mapping[str, str],
 ) -> dict:
     """An image as templates take it."""
     texts = {one.name: text_of(values.get(one.name), one.digits) for one in columns}
-    brief = [f"foreground {texts['foreground_fraction']}"]
+    brief = [f"foreground {texts.get('foreground_fraction', '')}"]
     brief += [f"IoU {texts['iou']}"] if texts.get("iou") else []
     return {
-        "name": shown_text(row.key),
-        "short": shown_text(row.key.rpartition("/")[2]),
+        "name": shown_text(key),
+        "short": shown_text(key.rpartition("/")[2]),
         "pictures": pictures,
         "values": {one.name: values.get(one.name) for one in columns},
         "texts": texts,

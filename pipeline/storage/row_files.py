@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
 
 from pipeline.columns import BOX, BOX_TYPE, METRICS, NUMBER, TEXT, WHOLE, YES_NO
 
@@ -35,6 +36,32 @@ def encode_rows(lines: Sequence[str], kind: str) -> bytes:
         ValueError: A row has a value for which there is no column.
     """
     return KINDS[kind](lines)
+
+
+def read_rows(file: BinaryIO, kind: str) -> Iterator[dict]:
+    """The rows of a file that ``encode_rows`` made, in its order, few at a time.
+
+    Args:
+        file: The file.
+        kind: A key of ``KINDS``.
+
+    Yields:
+        What each row has a value for. Of Parquet and CSV, boxes are their columns.
+    """
+    if kind == "jsonl":
+        yield from map(json.loads, file)
+    elif kind == "csv":
+        read = {WHOLE: int, NUMBER: float, YES_NO: "true".__eq__}
+        for row in csv.DictReader(map(bytes.decode, file)):
+            yield {
+                name: read.get(COLUMNS[name], str)(value) for name, value in row.items() if value
+            }
+    else:
+        import pyarrow.parquet
+
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(_BATCH):
+            for row in batch.to_pylist():
+                yield {name: value for name, value in row.items() if value is not None}
 
 
 def _jsonl(lines: Sequence[str]) -> bytes:

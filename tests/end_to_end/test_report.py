@@ -112,3 +112,25 @@ def test_review_draws_the_first_of_the_list_and_annotates_these_alone(job):
     assert len(files_below(job / "reviewed" / "annotations" / "yolo" / "labels")) == 3
     status, _, err = run(*FLAGS, "--output=refused", "--review=3", "--no_report", cwd=job)
     assert status == 2 and "--review is of review.csv" in err
+
+
+def test_two_outputs_are_compared(job):
+    status, _, err = run(*FLAGS, "--truth=truth", "--output=halved", "--threshold=0.45", cwd=job)
+    assert status == 0, err
+    command = [sys.executable, "-m", "pipeline.report", "output", "halved"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=job, env=environment, check=True)
+    assert not (job / "temporary").exists()
+    data = data_of(job / "comparison.html")
+    assert data["rows"] and not any(row["troubles"] for row in data["rows"])
+    named = {"mask_second", "truth", "errors", "errors_second"}
+    assert all(row["pictures"].keys() == named for row in data["rows"])
+    for row in data["rows"]:
+        values = row["values"]
+        change = values["iou_second"] - values["iou_first"]
+        assert change == pytest.approx(values["iou_change"])
+    done = subprocess.run(
+        [*command[:-1], "missing"], cwd=job, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("pipeline.report: missing holds no journal/report.json")
