@@ -4,6 +4,7 @@ import json
 
 import duckdb
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.end_to_end.command import run
@@ -16,6 +17,7 @@ def names(folder):
     return [name for name in files_below(folder / "out") if not name.startswith("journal")]
 
 
+@pytest.mark.slow
 def test_a_resume_writes_the_same_rows_in_another_format_and_leaves_no_other(tmp_path):
     rng = np.random.default_rng(0)
     for kind in ("masks", "truth"):

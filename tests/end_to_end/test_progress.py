@@ -113,6 +113,7 @@ def test_a_quiet_command_says_its_last_lines_alone(folder):
     assert re.fullmatch(rf"1 failed: not_an_image\n{LAST}\n", sent)
 
 
+@pytest.mark.slow
 def test_a_file_gets_lines_without_carriage_returns(folder):
     begun = time.monotonic()
     status, out, err = run(*FLAGS, cwd=folder, quiet=False)

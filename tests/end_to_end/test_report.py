@@ -61,6 +61,7 @@ def test_the_report_is_made_again_and_after_a_resume_shows_finished_images(job):
     assert len(again["rows"]) == 12
 
 
+@pytest.mark.slow
 def test_no_report_writes_none_and_a_resume_removes_it(job):
     status, _, err = run(*FLAGS, "--truth=truth", "--resume", "--no_report", cwd=job)
     assert status == 0, err
@@ -72,6 +73,7 @@ def test_no_report_writes_none_and_a_resume_removes_it(job):
 
 
 @pytest.mark.parametrize("mask_format", ["tfrecord", "parquet"])
+@pytest.mark.slow
 def test_masks_in_shards_are_shown_by_the_job_by_a_resume_and_by_the_command(job, mask_format):
     flags = (*FLAGS, f"--mask_format={mask_format}", f"--output={mask_format}")
     page = job / mask_format / "report.html"
