@@ -20,6 +20,7 @@ from pipeline.report.failed import Failed
 from pipeline.report.figures import Figures
 from pipeline.report.galleries import Picks
 from pipeline.report.page import render
+from pipeline.stages.gather import Gather
 from pipeline.stages.summary import count_and_example
 from pipeline.storage.files import write_file
 
@@ -59,7 +60,7 @@ class WriteReport(beam.PTransform):
             | "CountNotes" >> beam.CombinePerKey(count_and_example)
         )
         failed = failures | "Failed" >> beam.CombineGlobally(GatherFailures())
-        gathered = rows | "Gather" >> beam.CombineGlobally(GatherRows())
+        gathered = rows | "Gather" >> Gather(GatherRows())
         return gathered | "Write" >> beam.Map(
             write_report, AsSingleton(failed), AsDict(noted), self.run
         )

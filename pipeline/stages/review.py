@@ -20,6 +20,7 @@ from pipeline.records import MetricsRow, Note
 from pipeline.report.read_back import is_record, masks_in_shards, read_mask, read_stored
 from pipeline.report.review import MOST, encode_list, order, overlay_name
 from pipeline.report.top import Top
+from pipeline.stages.gather import Gather
 from pipeline.storage.files import write_file
 
 NOTES = "notes"
@@ -44,7 +45,7 @@ class FirstOfReview(beam.PTransform):
 
     def expand(self, rows):
         """Keeps the first, in memory that does not grow with the number of rows."""
-        return rows | "First" >> beam.CombineGlobally(FirstRows(MOST))
+        return rows | "First" >> Gather(FirstRows(MOST))
 
 
 class WriteReview(beam.PTransform):
