@@ -124,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = flags()
     arguments = command.parse_args(argv)
     sets = {folder.resolve().name: find_pairs(folder) for folder in arguments.data}
+    for folder, pairs in zip(arguments.data, sets.values(), strict=False):
+        if any(pair.mask is None for pair in pairs):
+            command.error(f"{folder} has photos without a mask")
     if len(sets) < len(arguments.data):
         command.error("two folders of --data have the same name, which is what tells rows apart")
     try:

@@ -191,9 +191,10 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="FOLDER|PHOTOS:TRUTH[=WEIGHT]",
-        help="folders with images/ and masks/, matched by stem; or a folder of photos and, behind "
-        "a colon, a .json of COCO or Label Studio, an .xml of CVAT or a folder of masks; images "
-        "with weight 2 are drawn twice as often as those with weight 1",
+        help="folders with images/ and masks/, matched by stem, or maps/ instead of masks/, or "
+        "both: soft maps of a larger network to learn from; or a folder of photos and, behind a "
+        "colon, a .json of COCO or Label Studio, an .xml of CVAT or a folder of masks; images with "
+        "weight 2 are drawn twice as often as those with weight 1",
     )
     add("--output", type=Path, required=True, help="folder for checkpoint, log and weights")
     add("--model", default="basnet_mini", choices=sorted(PRESETS), help="preset")

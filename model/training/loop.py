@@ -118,7 +118,9 @@ def _identity(
     model: keras.Model, pairs: Sequence[Pair], config: TrainConfig, size: int
 ) -> dict[str, object]:
     """Returns what tells one run from another: settings, data and the weights at the start."""
-    names = "\n".join(f"{pair.name} {pair.weight}" for pair in pairs)
+    names = "\n".join(
+        f"{pair.name} {pair.weight}{' map' * (pair.map is not None)}" for pair in pairs
+    )
     start = hashlib.sha256()
     for weight in model.weights:
         start.update(keras.ops.convert_to_numpy(weight).astype("float32").tobytes())

@@ -1,9 +1,10 @@
-"""Pairs of images and masks: found in folders, split, and read."""
+"""Pairs of images and masks, or soft maps: found in folders, split, and read."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,50 +13,62 @@ from PIL import Image, ImageOps
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
+# Where the IoU of a mask and a teacher's map is below this, neither is trusted.
+LEAST_AGREEMENT = 0.5
+
 
 @dataclass(frozen=True)
 class Pair:
-    """One image and its mask.
+    """One image and what is known of its object: a mask, a teacher's soft map, or both.
 
     Attributes:
         name: ``<folder>/<stem>``, which also decides whether the pair is held out.
         image: Path of the image file.
-        mask: Path of the mask file, white where the object is.
+        mask: Path of the mask file, white where the object is; None where there is a map alone.
         weight: How often the pair is drawn, relative to other pairs.
+        map: Path of the soft map, from black (0) to white (1); None where there is a mask alone.
     """
 
     name: str
     image: Path
-    mask: Path
+    mask: Path | None
     weight: float = 1.0
+    map: Path | None = None
 
 
 def find_pairs(folder: Path, weight: float = 1.0) -> list[Pair]:
-    """Finds the pairs of a folder: files of ``images/`` and ``masks/`` with the same stem.
+    """Finds the pairs of a folder: files of ``images/``, ``masks/`` and ``maps/`` of one stem.
+
+    An image may have a mask, a map or both. Photos whose mask and map disagree, with an IoU below
+    ``LEAST_AGREEMENT``, are left out, since either may be wrong. How many these are is printed.
 
     Args:
-        folder: A folder that holds ``images/`` and ``masks/``. Masks without an image are ignored.
+        folder: A folder that holds ``images/``, and ``masks/`` or ``maps/`` or both. Masks and maps
+            without an image are ignored.
         weight: Weight of every pair, above 0.
 
     Returns:
         At least one pair, sorted by file name.
 
     Raises:
-        ValueError: There is no such folder, no image, or no mask for an image; the message names
-            it. Or the weight is not positive.
+        ValueError: There is no such folder, no image, or neither mask nor map for an image; the
+            message names it. Or the weight is not positive, or nothing is left.
     """
     if weight <= 0:
         raise ValueError(f"the weight of {folder} must be positive, got {weight}")
-    masks = {path.stem: path for path in _pictures(folder / "masks")}
+    has_maps = (folder / "maps").is_dir()
+    maps = _by_stem(folder / "maps") if has_maps else {}
+    masks = {} if has_maps and not (folder / "masks").is_dir() else _by_stem(folder / "masks")
     pairs = []
     for image in _pictures(folder / "images"):
-        if image.stem not in masks:
-            raise ValueError(f"{image} has no mask {folder / 'masks' / image.stem}.png")
-        name = f"{folder.resolve().name}/{image.stem}"
-        pairs.append(Pair(name, image, masks[image.stem], weight))
+        mask, soft = masks.get(image.stem), maps.get(image.stem)
+        if mask is None and soft is None:
+            either = " and no map in maps/" if has_maps else ""
+            raise ValueError(f"{image} has no mask {folder / 'masks' / image.stem}.png{either}")
+        pairs.append(Pair(f"{folder.resolve().name}/{image.stem}", image, mask, weight, soft))
     if not pairs:
         raise ValueError(f"no images in {folder / 'images'}; known are {', '.join(SUFFIXES)}")
-    return pairs
+    return _agreeing(folder, pairs)
 
 
 def split_pairs(pairs: Sequence[Pair], fraction: float) -> tuple[list[Pair], list[Pair]]:
@@ -87,30 +100,41 @@ def name_hash(name: str) -> int:
 
 
 def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads image and mask and resizes both to a square, whatever their aspect ratio.
+    """Reads an image and its truth and resizes both to a square, whatever their aspect ratio.
+
+    A map shows the whole photo, at any size and any aspect ratio, as networks give it. Of mask and
+    map the truth is the mean.
 
     Args:
         pair: The pair.
         size: Side of the square in pixels.
 
     Returns:
-        The image, uint8 (size, size, 3), and the mask, uint8 (size, size), soft at its edges.
+        The image, uint8 (size, size, 3), and the truth, uint8 (size, size): a mask that is soft at
+        its edges, or a soft map.
 
     Raises:
-        ValueError: A file cannot be read, the sizes differ, or the mask holds zeros and ones
-            instead of black and white. The message names the files.
+        ValueError: A file cannot be read, the sizes of image and mask differ, or the mask holds
+            zeros and ones instead of black and white. The message names the files.
     """
-    image, mask = _open(pair.image, "RGB"), _open(pair.mask, "L")
-    if image.size != mask.size:
-        raise ValueError(
-            f"{pair.image} has {image.width} x {image.height} pixels, "
-            f"its mask {pair.mask} has {mask.width} x {mask.height}"
-        )
-    if mask.getextrema()[1] == 1:
-        raise ValueError(f"{pair.mask} holds zeros and ones; the foreground must be 255")
+    image = _open(pair.image, "RGB")
+    truths = []
+    if pair.mask is not None:
+        mask = _open(pair.mask, "L")
+        if image.size != mask.size:
+            raise ValueError(
+                f"{pair.image} has {image.width} x {image.height} pixels, "
+                f"its mask {pair.mask} has {mask.width} x {mask.height}"
+            )
+        if mask.getextrema()[1] == 1:
+            raise ValueError(f"{pair.mask} holds zeros and ones; the foreground must be 255")
+        truths.append(mask)
+    if pair.map is not None:
+        truths.append(_open(pair.map, "L"))
     square = (size, size)
-    image = image.resize(square, Image.Resampling.BILINEAR)
-    return np.asarray(image), np.asarray(mask.resize(square, Image.Resampling.BILINEAR))
+    resized = [np.asarray(truth.resize(square, Image.Resampling.BILINEAR)) for truth in truths]
+    truth = resized[0] if len(resized) == 1 else np.mean(resized, axis=0).round().astype("uint8")
+    return np.asarray(image.resize(square, Image.Resampling.BILINEAR)), truth
 
 
 def load_whole(pairs: Sequence[Pair], most: int, size: int, seed: int) -> np.ndarray:
@@ -142,6 +166,36 @@ def draw_shares(pairs: Sequence[Pair]) -> np.ndarray:
     """
     weights = np.array([pair.weight for pair in pairs])
     return weights / weights.sum()
+
+
+def _agreeing(folder: Path, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs without those whose mask and map disagree; says how many these are."""
+    with ThreadPoolExecutor() as threads:
+        agree = list(threads.map(_agrees, pairs))
+    kept = [pair for pair, fine in zip(pairs, agree, strict=True) if fine]
+    if len(kept) < len(pairs):
+        first = pairs[agree.index(False)].image
+        print(
+            f"{folder}: {len(pairs) - len(kept)} of {len(pairs)} photos are left out, since mask "
+            f"and map disagree (IoU below {LEAST_AGREEMENT:g}), such as {first}"
+        )
+    if not kept:
+        raise ValueError(f"of all photos in {folder} mask and map disagree; do they belong to it?")
+    return kept
+
+
+def _agrees(pair: Pair) -> bool:
+    if pair.mask is None or pair.map is None:
+        return True
+    mask = np.asarray(_open(pair.mask, "L")) > 127
+    soft = _open(pair.map, "L").resize(mask.shape[::-1], Image.Resampling.BILINEAR)
+    found = np.asarray(soft) > 127
+    either = np.count_nonzero(mask | found)
+    return either == 0 or np.count_nonzero(mask & found) >= LEAST_AGREEMENT * either
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in _pictures(folder)}
 
 
 def _pictures(folder: Path) -> list[Path]:
