@@ -42,12 +42,12 @@ def test_a_map_is_enlarged_by_bilinear_interpolation(size):
 
 
 @pytest.mark.parametrize("size", [(40, 31), (31, 40), (3, 5), (500, 3)])
-@pytest.mark.parametrize("band", [1, 200, 1000])
+@pytest.mark.parametrize("columns", [1, 7, 30])
 @pytest.mark.parametrize("threshold", [None, 0.5])
-def test_a_mask_made_in_bands_is_the_one_made_at_once(monkeypatch, size, band, threshold):
+def test_a_mask_made_in_parts_is_the_one_made_at_once(monkeypatch, size, columns, threshold):
     probability = smooth(seed=3)
     whole = full_size_mask(probability, size, threshold)
-    monkeypatch.setattr(masks, "BAND", band)
+    monkeypatch.setattr(masks, "COLUMNS", columns)
     difference = np.abs(full_size_mask(probability, size, threshold).astype(int) - whole)
     # The last bit of an interpolation may differ, and with it a rounding here and there.
     assert (difference > (threshold is None)).mean() <= 0.001
