@@ -20,7 +20,9 @@ setup(
         "apache-beam>=2.77,<3",
         # Checksums of TFRecord shards.
         "google-crc32c>=1.9,<2",
-        # The backend that runs the network, and the messages inside TFRecord shards.
+        # The messages inside TFRecord shards; Beam needs it, too.
+        "protobuf>=6.31,<8",
+        # The backend that runs the network.
         "tensorflow>=2.21,<3",
         # The network.
         "keras>=3.15,<4",
@@ -53,6 +55,8 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.77,<3"],
         # Buckets of Amazon.
         "aws": ["apache-beam[aws]>=2.77,<3"],
+        # Starts in a third of TensorFlow's time, and is a little faster on processors.
+        "openvino": ["openvino>=2026.4,<2027"],
         # Photos of iPhones.
         "heic": ["pillow-heif>=1.1,<2"],
         # Reads the authors' basnet.pth, without running code in it.
@@ -80,6 +84,8 @@ setup(
             "pytest>=9.2,<10",
             # Runs files of tests side by side, so that they take minutes.
             "pytest-xdist>=3.8,<4",
+            # The other engine.
+            "openvino>=2026.4,<2027",
             # Names and records that nobody thought of.
             "hypothesis>=6.170,<7",
             # Builds the wheel and the sdist whose contents a test looks at; 82 lacks pkg_resources.

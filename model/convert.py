@@ -1,5 +1,7 @@
 """Converts published weights to a `.keras` file for the pipeline: `python -m model.convert --help`.
 
+Of a preset it writes the list of layers with which OpenVINO runs the network without Keras.
+
 The file holds a functional model of plain Keras layers, so Keras alone can load it. The model maps
 RGB pixels in [0, 255], float (N, H, W, 3), H and W multiples of 32, to BASNet's 8 maps, refined
 first, (N, H, W, 1) in [0, 1]. Its first layer scales pixels as in the training of the weights:
@@ -17,6 +19,7 @@ first, (N, H, W, 1) in [0, 1]. Its first layer scales pixels as in the training 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +27,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from model.inference.layer_list import layer_list
 from model.networks.basnet import BASNet
 from model.published.assign import from_keras_cv, from_keras_hub, from_paper, keras_cv_classes
 from model.published.read import read_keras_cv, read_keras_hub, read_paper
@@ -31,6 +35,7 @@ from model.whole_files import replacing
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+LAYERS_SUFFIX = ".layers.json"
 
 
 def convert(source: str, destination: Path) -> keras.Model:
@@ -98,6 +103,29 @@ def load(source: str) -> keras.Model:
     return _plain(network, scale, offset)
 
 
+def write_layers(preset: str, destination: Path) -> int:
+    """Writes the list of a network's layers, for ``model.inference.openvino_graph``.
+
+    Args:
+        preset: A preset with weights.
+        destination: The file, which is replaced; its name ends in ``.layers.json``.
+
+    Returns:
+        How many layers there are.
+
+    Raises:
+        ValueError: The preset has no weights, or OpenVINO's graph of one of its layers is not made.
+        OSError: The file cannot be written.
+    """
+    if preset not in BASNet.presets_with_weights:
+        raise ValueError(f"{preset!r} is no preset with weights; {destination.name} is of one")
+    layers = layer_list(BASNet.from_preset(preset, load_weights=False))
+    lines = ",\n".join(json.dumps(layer) for layer in layers)
+    with replacing(destination) as temporary:
+        temporary.write_text(f"[\n{lines}\n]\n")
+    return len(layers)
+
+
 def _check_classes(source: str, classes: int) -> None:
     if classes != 1:
         raise ValueError(f"{source} has {classes} classes; the pipeline needs a network with one")
@@ -125,11 +153,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         "source",
         metavar="SOURCE",
         help="the authors' basnet.pth, a .weights.h5 or .keras file of KerasCV, or a KerasHub "
-        "preset: a folder, or a name to download, such as basnet_duts",
+        "preset: a folder, or a name to download, such as basnet_duts; or a preset with weights",
     )
-    parser.add_argument("destination", metavar="DESTINATION", type=Path, help="a new .keras file")
+    parser.add_argument(
+        "destination",
+        metavar="DESTINATION",
+        type=Path,
+        help="a new .keras file; of a preset, a .layers.json file, the list of its layers",
+    )
     flags = parser.parse_args(argv)
     try:
+        if flags.destination.name.endswith(LAYERS_SUFFIX):
+            count = write_layers(flags.source, flags.destination)
+            print(f"{flags.destination}: {count} layers")
+            return
         model = convert(flags.source, flags.destination)
     except (ValueError, OSError) as error:
         # parser.error would print the usage first; this is one line.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
-
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -13,12 +11,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 _AMPERE = (8, 0)
 
 
-def dtype_of(precision: str) -> str:
+def dtype_of(precision: str, engine: str = "keras") -> str:
     """Returns the dtype that a precision stands for on this machine.
 
     Args:
         precision: One of ``PRECISIONS``. ``"auto"`` is bfloat16 if all GPUs that TensorFlow sees
             compute in it, or, without a GPU, if the CPU does; else float32.
+        engine: What computes; OpenVINO, ``"openvino"``, computes on the CPU.
 
     Raises:
         ValueError: The precision is unknown.
@@ -28,7 +27,7 @@ def dtype_of(precision: str) -> str:
     if precision != "auto":
         return precision
     cpuinfo = _CPUINFO.read_text() if _CPUINFO.is_file() else ""
-    return chosen(_capabilities(), cpuinfo)
+    return chosen([] if engine == "openvino" else _capabilities(), cpuinfo)
 
 
 def chosen(gpus: list[tuple[int, int]], cpuinfo: str) -> str:
@@ -50,6 +49,9 @@ def chosen(gpus: list[tuple[int, int]], cpuinfo: str) -> str:
 
 
 def _capabilities() -> list[tuple[int, int]]:
+    # Imported here because OpenVINO needs neither.
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf

@@ -25,6 +25,7 @@ class Preset:
         config: Further arguments of ``BASNet``.
         weights: Its bundled weights file, or None.
         terms: Terms of use of the weights.
+        layers: The list of its layers with which OpenVINO runs it without Keras, or None.
     """
 
     description: str
@@ -32,6 +33,7 @@ class Preset:
     config: dict
     weights: Path | None = None
     terms: str = ""
+    layers: Path | None = None
 
 
 _RESNET18 = {"preset": "resnet18"}
@@ -58,5 +60,6 @@ PRESETS = {
         {"num_classes": 1, "projection_filters": 16, "include_rescaling": True},
         weights=WEIGHTS / "basnet_mini.weights.h5",
         terms="trained on photos some of which are for research only; see model/weights/README.md",
+        layers=WEIGHTS / "basnet_mini.layers.json",
     ),
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from pipeline.job_settings import Job
+from pipeline.job_settings import ENGINES, Job
 from pipeline.records import ImageRecord, Item
 from pipeline.stages.decode import DecodeImages
 from pipeline.stages.outcomes import Outcome
@@ -42,6 +42,7 @@ class AnnotateImages(beam.PTransform):
         batch_size: As ``--batch_size``.
         tta: As ``--tta``.
         precision: As ``--precision``, decided: not ``"auto"``.
+        engine: As ``--engine``, decided: ``"keras"`` or ``"openvino"``.
         threshold: As ``--threshold``.
         max_megapixels: As ``--max_megapixels``.
         processes: Worker processes that share the cores of a machine; 0 for one on each core.
@@ -58,6 +59,7 @@ class AnnotateImages(beam.PTransform):
         batch_size: int = Job.batch_size,
         tta: str = Job.tta,
         precision: str = Job.precision,
+        engine: str = Job.engine,
         threshold: float | None = None,
         max_megapixels: float = Job.max_megapixels,
         processes: int = 1,
@@ -71,6 +73,8 @@ class AnnotateImages(beam.PTransform):
             raise ValueError(f"tta must be 'none' or 'flip'; got {tta!r}")
         if precision not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"precision must be float32, bfloat16 or float16; got {precision!r}")
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
         if threshold is not None and not 0 < threshold <= 1:
             raise ValueError(f"threshold must be in (0, 1]; got {threshold}")
         self.job = Job(
@@ -81,6 +85,7 @@ class AnnotateImages(beam.PTransform):
             batch_size=batch_size,
             tta=tta,
             precision=precision,
+            engine=engine,
             threshold=threshold,
             max_megapixels=max_megapixels,
             processes=processes,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from model.presets import IMAGE_SIZE
 
+# What runs the network, and what people call it.
+ENGINES = {"keras": "Keras", "openvino": "OpenVINO"}
 ANNOTATION_FORMATS = ("coco", "yolo", "labelstudio", "cvat")
 
 
@@ -30,6 +32,7 @@ class Job:
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
         precision: What the network computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
             What ``auto`` stands for is decided before there is a job.
+        engine: What runs the network, ``"keras"`` or ``"openvino"``; decided likewise.
         threshold: Makes binary masks; None for probabilities.
         mask_format: What masks are written in: ``"png"``, a file for each, or shards:
             ``"tfrecord"``, ``"webdataset"`` or ``"parquet"``.
@@ -68,6 +71,7 @@ class Job:
     batch_size: int = 8
     tta: str = "none"
     precision: str = "float32"
+    engine: str = "keras"
     threshold: float | None = None
     mask_format: str = "png"
     with_images: bool = False

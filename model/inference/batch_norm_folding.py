@@ -52,7 +52,7 @@ def fold_batch_norm(
     Raises:
         ValueError: A layer does not take batches of this shape.
     """
-    norm_of = _foldable(list(calls(model)))
+    norm_of = foldable(list(calls(model)))
     folded = {id(norm) for norm in norm_of.values()}
     output = last(model)
     copies = Copies()
@@ -92,8 +92,12 @@ def is_linear_convolution(operation: keras.Operation) -> bool:
     )
 
 
-def _foldable(every: Sequence[Call]) -> dict[int, layers.BatchNormalization]:
-    """Maps ids of convolutions to the batch normalisation that each can hold."""
+def foldable(every: Sequence[Call]) -> dict[int, layers.BatchNormalization]:
+    """Maps ids of convolutions to the batch normalisation that each can hold.
+
+    Args:
+        every: All calls of a graph.
+    """
     called, used = count_calls(every)
     return {
         id(sources[0]): norm

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 import warnings
 import zipfile
 from pathlib import Path
 
-import h5py
 import keras
 
+from model.inference.error_line import one_line
+from model.inference.weights_files import preset_of
 from model.networks.basnet import BASNet
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
-
-# Presets by how many numbers their weights files hold. Building each network to see which one fits
-# would take many seconds.
-_PRESET_OF = {
-    4_741_128: "basnet_mini",
-    87_104_904: "basnet_paper",
-    98_780_872: "basnet_resnet18",
-    108_896_456: "basnet_resnet34",
-}
-
-# How TensorFlow begins what it says of an error in a graph.
-_SAYS_NOTHING = re.compile(r"\s*$|Graph execution error|Detected at node|<stack traces|\s*File ")
 
 
 def load_model(name: str) -> keras.Model:
@@ -75,7 +62,7 @@ def _load_whole(path: str) -> keras.Model:
 
 def _load_weights(path: str) -> keras.Model:
     try:
-        preset = _PRESET_OF.get(count_numbers(path))
+        preset = preset_of(path)
         if preset is not None:
             model = BASNet.from_preset(preset, load_weights=False, input_shape=(None, None, 3))
             with warnings.catch_warnings():
@@ -93,35 +80,3 @@ def _load_weights(path: str) -> keras.Model:
         "its weights fit none of the presets' networks; "
         f"those of another are saved with it, as a {MODEL_SUFFIX} file"
     )
-
-
-def count_numbers(path: str | Path) -> int:
-    """Counts the numbers in a weights file, except those of an optimizer.
-
-    Args:
-        path: A ``.weights.h5`` file.
-
-    Raises:
-        OSError: The file is not readable as HDF5.
-    """
-    sizes = [0]
-
-    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
-            sizes.append(item.size)
-
-    with h5py.File(path) as file:
-        file.visititems(add)
-    return sum(sizes)
-
-
-def one_line(error: BaseException) -> str:
-    """Returns the first line, shortened, of the original error: Keras wraps it in long ones.
-
-    Args:
-        error: The error that was caught.
-    """
-    while error.__context__ is not None:
-        error = error.__context__
-    lines = [line for line in str(error).splitlines() if not _SAYS_NOTHING.match(line)]
-    return textwrap.shorten((lines or [type(error).__name__])[0], 200, placeholder=" ...")

@@ -13,7 +13,7 @@ import h5py
 import keras
 import numpy as np
 
-from model.inference.load import count_numbers
+from model.inference.weights_files import count_numbers
 
 # Limits of one array and of a whole file with the state of an optimizer. No BASNet reaches them.
 _MOST_BYTES = 1 << 30

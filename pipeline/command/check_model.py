@@ -1,4 +1,4 @@
-"""Checks that a model can be used, and decides what it computes in."""
+"""Checks that a model can be used."""
 
 from __future__ import annotations
 
@@ -7,26 +7,10 @@ from dataclasses import replace
 
 from apache_beam.io.filesystems import FileSystems
 
-from model.inference.tensorflow_notices import without_notices
 from model.presets import MODEL_SUFFIX, PRESETS, WEIGHTS_SUFFIX
 from pipeline.command.options import UsageError, unusable
 from pipeline.job_settings import Job
 from pipeline.storage.model_file import content_of_model
-
-
-def decided_precision(workers: str | None) -> str:
-    """What ``auto`` stands for, which is decided once: a map depends on it, and a resume asks."""
-    if workers is not None:
-        raise UsageError(
-            f"--precision auto would be decided by this machine, and not by those of {workers}; "
-            "give bfloat16 if their GPUs (Ampere and later, such as L4) or processors (Sapphire "
-            "Rapids, Zen 4 and later) compute in it, else float32"
-        )
-    # Imported here because nothing else needs TensorFlow before the job starts.
-    with without_notices():
-        from model.precision import dtype_of
-
-        return dtype_of("auto")
 
 
 def check_model(model: str) -> str:

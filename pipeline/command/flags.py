@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.command.network_flags import add_network_flags
 from pipeline.command.program import INSTALLED, PROGRAM
 from pipeline.job_settings import ANNOTATION_FORMATS, Job
 
@@ -44,7 +45,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_output_flags(output)
     _add_format_flags(output)
     _add_annotation_flags(output)
-    _add_network_flags(parser.add_argument_group("network").add_argument)
+    add_network_flags(parser.add_argument_group("network").add_argument)
     _add_limit_flags(parser.add_argument_group("limits").add_argument)
     _add_run_flags(parser.add_argument_group("runner", BEAMS).add_argument)
 
@@ -196,56 +197,6 @@ def _add_annotation_flags(add) -> None:
         default=Job.min_area,
         metavar="PIXELS",
         help="with --instances components, smaller parts are no objects (default: %(default)s)",
-    )
-
-
-def _add_network_flags(add) -> None:
-    add(
-        "--model",
-        default=Job.model,
-        metavar="NAME|PATH",
-        help="a preset, a .keras file of a network from pixels of 0 to 255 to a map in [0, 1], "
-        "or a .weights.h5 file of a preset's network (default: %(default)s)",
-    )
-    add(
-        "--image_size",
-        type=int,
-        default=Job.image_size,
-        metavar="S",
-        help="images are segmented as squares of S pixels, a multiple of 32 (default: %(default)s)",
-    )
-    add(
-        "--batch_size",
-        type=int,
-        default=Job.batch_size,
-        metavar="N",
-        help="most images that the network runs on at once (default: %(default)s)",
-    )
-    add(
-        "--tta",
-        choices=("none", "flip"),
-        default=Job.tta,
-        help="test-time augmentation; flip takes the mean of a photo's map and of its mirror "
-        "image's, for twice the network's time (default: %(default)s)",
-    )
-    add(
-        "--precision",
-        choices=("float32", "bfloat16", "float16", "auto"),
-        default=Job.precision,
-        help="what the network computes in; auto takes bfloat16 where this machine's processor "
-        "or GPU has it in hardware, else float32 (default: %(default)s)",
-    )
-    add(
-        "--require_gpu",
-        action="store_true",
-        help="end the job where a worker has no GPU, instead of computing on its processor",
-    )
-    add(
-        "--threshold",
-        type=float,
-        default=Job.threshold,
-        metavar="T",
-        help="write binary masks of what reaches T, in (0, 1] (default: 8-bit probabilities)",
     )
 
 

@@ -11,7 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 from model.annotations.drawings import Drawing, Remark
 from model.annotations.names import Image, images_of
 from model.annotations.read import is_annotation_file
-from pipeline.job_settings import Job
+from pipeline.job_settings import ENGINES, Job
 from pipeline.output_layout import OUTPUTS
 from pipeline.records import ListedFile
 from pipeline.stages.draw_truths import read_drawings
@@ -167,8 +167,8 @@ def _network(job: Job) -> str:
         written = f"binary masks of what reaches {job.threshold:g}"
     flip = ", flipped too" if job.tta == "flip" else ""
     return (
-        f"model    {job.model} at {job.image_size} x {job.image_size}{flip}, {job.precision}, "
-        f"batches of {job.batch_size}, to {written}"
+        f"model    {job.model} at {job.image_size} x {job.image_size}{flip}, {job.precision} "
+        f"by {ENGINES[job.engine]}, batches of {job.batch_size}, to {written}"
     )
 
 

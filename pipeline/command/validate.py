@@ -12,7 +12,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from model.presets import PRESETS
 from pipeline.command.check_inputs import TRUTH_FLAGS, check_inputs, check_remote
-from pipeline.command.check_model import check_model, check_network, decided_precision
+from pipeline.command.check_model import check_model, check_network
+from pipeline.command.choose_engine import decided_engine, decided_precision
 from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_output, check_writable
 from pipeline.command.runners import check_runner, processes, workers_elsewhere
@@ -64,12 +65,13 @@ def validate(options: AnnotateOptions) -> Job:
     job = _job(options)
     if workers is not None:
         job = replace(job, hints=take_hints(options, job))
-    if job.precision == "auto":
-        job = replace(job, precision=decided_precision(workers))
     if workers is not None and options.shared_disk:
         job = _from_anywhere(job)
     if job.masks is None:
         job = replace(job, model_content=check_model(job.model))
+        job = replace(job, engine=decided_engine(options.engine, job, workers))
+    if job.precision == "auto":
+        job = replace(job, precision=decided_precision(workers, job.engine))
     check_inputs(job, options.overwrite)
     check_output(job, options.overwrite)
     if options.resume or options.overwrite:
@@ -91,6 +93,8 @@ def _check_combination(options: AnnotateOptions) -> None:
         given = [
             n for n in ANNOTATION_FLAGS if n not in used and getattr(options, n) != getattr(Job, n)
         ]
+        if options.engine != "auto":
+            given.append("engine")
         unused = [*(["input"] if options.input else []), *given]
         if unused:
             flags = ", ".join(f"--{name}" for name in unused)

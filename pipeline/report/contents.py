@@ -21,7 +21,15 @@ from pipeline.storage.journal_files import from_line, to_line
 
 # Rises when what is written here changes its meaning.
 FORMAT = 1
-PACKAGES = ("basnet-annotator", "apache-beam", "tensorflow", "keras", "numpy", "pillow")
+PACKAGES = (
+    "basnet-annotator",
+    "apache-beam",
+    "tensorflow",
+    "keras",
+    "openvino",
+    "numpy",
+    "pillow",
+)
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,8 @@ def _byline(run: Run, figures: Figures) -> str:
 
 def _facts(run: Run) -> list[dict]:
     job, default = asdict(run.job), asdict(Job(""))
-    named = ["inputs", "truth", "masks", "model", "model_content", "image_size", "precision"]
-    named += ["tta", "threshold", "batch_size"]
+    named = ["inputs", "truth", "masks", "model", "model_content", "image_size", "engine"]
+    named += ["precision", "tta", "threshold", "batch_size"]
     changed = [name for name in job if name not in named and job[name] != default[name]]
     values = {name: job[name] for name in [*named, *changed] if name != "output"}
     facts = {"output": job["output"], **values, "runner": run.runner, **run.versions}

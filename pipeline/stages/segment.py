@@ -8,13 +8,14 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
+from model.inference.segmenter import ROUNDING, Segmenter
 from model.inference.tensorflow_notices import without_notices
 from model.presets import PRESETS
 from pipeline.failures import Attempt, BadImage, BrokenWorker, EndsJob, Failure, attempt
@@ -25,9 +26,6 @@ from pipeline.records import DecodedImage, Prediction
 from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
 from pipeline.stages.threads import thread_count, usable_cores
 from pipeline.storage.model_file import content_of_model, local_copy
-
-if TYPE_CHECKING:
-    from model.inference.segmenter import Segmenter
 
 
 class Network(Protocol):
@@ -54,6 +52,7 @@ def network_of(job: Job) -> Callable[[], Segmenter]:
         job.precision,
         job.processes,
         job.require_gpu,
+        job.engine,
     )
 
 
@@ -67,6 +66,7 @@ def load_network(
     precision: str = "float32",
     processes: int = 1,
     require_gpu: bool = False,
+    engine: str = "keras",
 ) -> Segmenter:
     """Loads the network from any filesystem. The last one stays loaded.
 
@@ -77,24 +77,35 @@ def load_network(
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"``.
-        processes: As in ``Job``: TensorFlow gets this process's share of the cores.
+        processes: As in ``Job``: the engine gets this process's share of the cores.
         require_gpu: Whether to refuse to compute without a GPU.
+        engine: ``"keras"`` or ``"openvino"``.
 
     Raises:
         ValueError: The model cannot be used; the message says why, in a line.
         OSError: The file cannot be read.
     """
     path = _model_here(model, content)
+    threads = thread_count(processes, usable_cores())
     with without_notices():
-        # Imported here so that building a graph loads no TensorFlow.
-        from model.inference.device import computing_device, ready_tensorflow
-        from model.inference.load import load_model
-        from model.inference.segmenter import Segmenter
+        loaded = _load(path, engine, image_size, threads, require_gpu)
+        return Segmenter(loaded, image_size, batch_size, tta, precision, threads)
 
-        ready_tensorflow(thread_count(processes, usable_cores()))
-        if require_gpu and computing_device() != "gpu":
-            raise ValueError("--require_gpu: TensorFlow finds no GPU that it can use")
-        return Segmenter(load_model(path), image_size, batch_size, tta, precision)
+
+def _load(path: str, engine: str, image_size: int, threads: int, require_gpu: bool):
+    """What a ``Segmenter`` takes, of one engine."""
+    # Imported here so that building a graph loads no TensorFlow, and OpenVINO needs none.
+    if engine == "openvino":
+        from model.inference.openvino_model import load_for_openvino
+
+        return load_for_openvino(path, image_size)
+    from model.inference.device import computing_device, ready_tensorflow
+    from model.inference.load import load_model
+
+    ready_tensorflow(threads)
+    if require_gpu and computing_device() != "gpu":
+        raise ValueError("--require_gpu: TensorFlow finds no GPU that it can use")
+    return load_model(path)
 
 
 def _model_here(model: str, content: str) -> str:
@@ -169,9 +180,6 @@ def _maps(images: list[DecodedImage], network: Network) -> np.ndarray:
 
 
 def _prediction(image: DecodedImage, probability: np.ndarray) -> Prediction:
-    # Imported here so that building a graph loads no TensorFlow.
-    from model.inference.segmenter import ROUNDING
-
     low, high = float(probability.min()), float(probability.max())
     if low >= -ROUNDING and high <= 1 + ROUNDING:
         return Prediction(image.item, probability, image.size)

@@ -53,7 +53,8 @@ def read_head(output: str) -> dict | None:
     path = FileSystems.join(output, JOURNAL, JOURNAL_HEAD)
     if not _exists(path):
         return None
-    return json.loads(read_file(path))
+    # Journals of before there was a choice do not say what ran the network.
+    return {"engine": "keras", **json.loads(read_file(path))}
 
 
 def identity(job: Job) -> dict:
@@ -66,6 +67,7 @@ def identity(job: Job) -> dict:
         "image_size": job.image_size,
         "tta": job.tta,
         "precision": job.precision,
+        "engine": job.engine,
         "threshold": job.threshold,
         "image_field": job.image_field,
         "truth_field": job.truth_field,

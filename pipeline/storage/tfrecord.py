@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from model.inference.tensorflow_notices import without_notices
 from pipeline.failures import BadImage
 from pipeline.records import Truth
+from pipeline.storage.example_message import example_class
 from pipeline.storage.pieces import MAX_SKIPPED, read_bytes, skip_bytes
 from pipeline.storage.raw_records import (
     BY_CONVENTION,
@@ -156,16 +156,6 @@ def parse(frame: Frame, fields: Fields = BY_CONVENTION) -> Features:
         None if truth is None else Truth(truth),
         missing(fields.image or IMAGE, "image_field", list(features)) if image is None else None,
     )
-
-
-@functools.cache
-def example_class():
-    """``tf.train.Example``."""
-    # Imported here so that building a graph loads no TensorFlow.
-    with without_notices():
-        from tensorflow.train import Example
-
-    return Example
 
 
 def _masked_crc(data: bytes) -> int:

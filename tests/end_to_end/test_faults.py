@@ -108,7 +108,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
     # The same folder twice, and a photo in it three times.
     twice = ["--input", "in", "./in", "in/../in/2*"]
     flags = ["--truth=truth", "--threshold=0.5", "--output=new/out", "--plan", *twice]
-    status, out, err = run("--image_size=64", *flags, cwd=folder)
+    status, out, err = run("--image_size=64", "--engine=keras", *flags, cwd=folder)
     assert status == 0 and err == "", err
     *lines, last = out.splitlines()
     assert [line for line in lines if not line.startswith(("size ", "expect ", " ", "disk "))] == [
@@ -117,7 +117,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
         "unused   1 masks, such as truth/none.png",
         "missing  198 image files have no truth, such as 0.png",
         "names    2 masks cannot have their image's name alone, as others could",
-        "model    basnet_mini at 64 x 64, float32, batches of 8, "
+        "model    basnet_mini at 64 x 64, float32 by Keras, batches of 8, "
         "to binary masks of what reaches 0.5",
     ]
     assert last == "output   new/out: is empty or new"

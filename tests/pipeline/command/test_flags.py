@@ -11,7 +11,7 @@ GROUPS = ("input", "output", "network", "limits", "runner", "examples")
     "flag",
     [
         *("input", "input_format", "truth", "masks", "output", "overwrite", "resume", "plan"),
-        *("model", "image_size", "batch_size", "tta", "precision", "threshold"),
+        *("model", "image_size", "batch_size", "tta", "precision", "engine", "threshold"),
         *("read_timeout", "max_failure_rate"),
     ],
 )

@@ -147,6 +147,7 @@ CHANGES = {
     "image_size": 64,
     "tta": "flip",
     "precision": "bfloat16",
+    "engine": "openvino",
     "threshold": 0.5,
 }
 
@@ -163,6 +164,19 @@ def test_another_model_or_option_makes_rows_stale_and_is_named(tmp_path, name):
     start(other)
     assert journaled(tmp_path) == {} and changes(other) == []
     assert changes(job) != []
+
+
+def test_a_journal_that_names_no_engine_is_of_keras(tmp_path):
+    job = Job(str(tmp_path))
+    start(job)
+    append(job.output, [row(1)])
+    path = tmp_path / "journal" / "job.json"
+    head = json.loads(path.read_text())
+    assert head.pop("engine") == "keras"
+    path.write_text(json.dumps(head))
+    assert changes(job) == [] and changes(replace(job, engine="openvino")) != []
+    start(job)
+    assert len(journaled(tmp_path)) == 1
 
 
 def test_rows_of_scored_masks_are_stale_for_a_job_that_makes_masks(tmp_path):
