@@ -16,6 +16,7 @@ from pipeline.stages.pack_masks import DropParts, PackMasks
 from pipeline.stages.report import WriteReport, run_of
 from pipeline.stages.resume import Resume
 from pipeline.stages.review import FirstOfReview, WriteReview, of_review
+from pipeline.stages.row_notes import notes_of_row
 from pipeline.stages.rows import WriteLines
 from pipeline.stages.summary import WriteSummary
 from pipeline.storage.raw_records import fields_of
@@ -42,13 +43,15 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     rows = rows | "Rows" >> beam.Flatten() | "Row" >> beam.FlatMap(unpack)
     failures = (*failures, cut.failures, annotated.failures) | "Failures" >> beam.Flatten()
 
-    written, notes = [failures | "WriteFailures" >> WriteLines(job.output, FAILURES)], found.notes
+    written = [failures | "WriteFailures" >> WriteLines(job.output, FAILURES)]
     masks = rows
     if job.in_shards:
         packed = rows | "PackMasks" >> PackMasks(job)
         masks, rows = packed.in_parts, packed.rows
         written.append(packed.written)
     written.append(rows | "WriteRows" >> WriteLines(job.output, METRICS, job.metrics_format))
+    of_rows = rows | "NotesOfRows" >> beam.FlatMap(notes_of_row)
+    notes = (found.notes, of_rows) | "AllNotes" >> beam.Flatten()
     if job.report:
         first = masks | "First" >> FirstOfReview()
         review = first | "WriteReview" >> WriteReview(job)

@@ -77,6 +77,7 @@ class Source:
         folder: The part of the path that names leave out when it is joined with its truth.
         chunk: Which records of a shard; None for an image file.
         finished: What an earlier run has made of it, to be compared with what is read.
+        truth_fault: Why none of the truths that are there can be used; empty as a rule.
     """
 
     path: str
@@ -88,6 +89,7 @@ class Source:
     folder: str = ""
     chunk: Chunk | None = None
     finished: tuple[Finished, ...] = ()
+    truth_fault: str = ""
 
 
 @dataclass(frozen=True)

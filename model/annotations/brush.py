@@ -16,6 +16,8 @@ _VALUE = 8
 _WIDTHS = (3, 4, 8, 16)
 _CHANNELS = 4
 _LONGEST = 1 << _WIDTHS[-1]
+# Runs that are encoded at once; an even number, so that all begin with background.
+_TOGETHER = 1 << 16
 
 
 def encode_brush(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> bytes:
@@ -26,7 +28,27 @@ def encode_brush(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int
         corner: (left, top) of the part in the image.
         size: (width, height) of the image.
     """
-    counts = run_lengths(mask, corner, size) * _CHANNELS
+    counts = run_lengths(mask, corner, size)
+    width, height = size
+    bits, packed = _head(width * height * _CHANNELS), []
+    # Bits take many times the bytes of their runs, so few runs are unpacked at a time.
+    for start in range(0, len(counts), _TOGETHER):
+        more = _bits_of_runs(counts[start : start + _TOGETHER] * _CHANNELS)
+        bits = np.concatenate([bits, more])
+        whole = len(bits) // 8 * 8
+        packed.append(np.packbits(bits[:whole]).tobytes())
+        bits = bits[whole:]
+    # The reference ends with one to eight bits of 0.
+    packed.append(np.packbits(np.append(bits, np.zeros(8 - len(bits), np.uint8))).tobytes())
+    return b"".join(packed)
+
+
+def _bits_of_runs(counts: np.ndarray) -> np.ndarray:
+    """The bits of runs of 0, 255, 0 and so on: uint8 (N,).
+
+    Args:
+        counts: Values in each run.
+    """
     values = np.where(np.arange(len(counts)) % 2, 255, 0)
     # Runs that are longer than their number of bits allows become several.
     pieces = np.maximum(1, -(-counts // _LONGEST))
@@ -37,11 +59,7 @@ def encode_brush(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int
     widths = np.array(_WIDTHS)
     which = np.searchsorted(1 << widths, lengths)
     codes = ((((0b100 + which) << widths[which]) + lengths - 1) << _VALUE) + values
-    head = _head(int(lengths.sum()))
-    body = _bits(codes, 3 + widths[which] + _VALUE)
-    bits = np.concatenate([head, body])
-    # The reference ends with one to eight bits of 0.
-    return np.packbits(np.append(bits, np.zeros(8 - len(bits) % 8, np.uint8))).tobytes()
+    return _bits(codes, 3 + widths[which] + _VALUE)
 
 
 def _head(values: int) -> np.ndarray:

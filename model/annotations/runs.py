@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Pixels that are looked at together.
+_TOGETHER = 1 << 20
+
 
 def run_lengths(
     part: np.ndarray,
@@ -28,16 +31,35 @@ def run_lengths(
     width, height = size or part.shape[::-1]
     if by_columns:
         part, left, top, width, height = part.T, top, left, height, width
-    padded = np.zeros((part.shape[0], part.shape[1] + 2), np.int8)
-    padded[:, 1:-1] = part
-    rows, columns = np.nonzero(np.diff(padded, axis=1))
-    # A run begins, ends, begins, ends: at most once more in each row than it has gaps.
-    edges = (top + rows) * width + left + columns
+    # A few rows at a time: of a noisy mask, edges take many times the bytes of its pixels.
+    step = max(1, _TOGETHER // max(1, part.shape[1]))
+    edges = np.concatenate(
+        [
+            _edges(part[first : first + step], (top + first) * width + left, width)
+            for first in range(0, len(part), step)
+        ]
+        or [np.zeros(0, np.int64)]
+    )
     # What ends with a row may go on with the next.
     goes_on = np.flatnonzero(edges[1:] == edges[:-1])
-    edges = np.delete(edges, np.concatenate([goes_on, goes_on + 1]))
+    if len(goes_on):
+        edges = np.delete(edges, np.concatenate([goes_on, goes_on + 1]))
     counts = np.diff(edges, prepend=0, append=width * height)
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
+
+
+def _edges(rows: np.ndarray, start: int, width: int) -> np.ndarray:
+    """Where runs begin, end, begin, end: pixels of the image, int64 (N,).
+
+    Args:
+        rows: bool (h, w), some rows.
+        start: Pixel of the image at which they begin.
+        width: Of the image.
+    """
+    padded = np.zeros((rows.shape[0], rows.shape[1] + 2), np.int8)
+    padded[:, 1:-1] = rows
+    row, column = np.nonzero(np.diff(padded, axis=1))
+    return start + row * width + column
 
 
 def fill_runs(counts: np.ndarray, size: tuple[int, int], *, by_columns: bool = False) -> np.ndarray:

@@ -16,8 +16,8 @@ from pipeline.job_settings import Job
 from pipeline.storage.manifest import check_manifest, manifest_of
 from pipeline.storage.pair_names import NAME, fault_of, joined_wildcards, truth_glob, unknown_names
 from pipeline.storage.patterns import IMAGES, format_of, is_shard, list_pattern, suffix_of
-from pipeline.storage.raw_records import fields_of
-from pipeline.storage.shards import check_shard
+from pipeline.storage.raw_records import Fields, fields_of
+from pipeline.storage.shards import check_shard, is_compressed
 from pipeline.storage.truth_shards import shards_of_truth, truth_fields
 
 # Files that are looked at to see whether a pattern can be used.
@@ -33,7 +33,7 @@ def check_inputs(job: Job, overwrite: bool) -> None:
     """Checks that every pattern matches, and that no input is an output of the job."""
     for flag, patterns, kind in (
         ("--input", job.inputs, job.input_format),
-        ("--masks", [job.masks], "images"),
+        ("--masks", [job.masks], shards_of_truth(job.masks or "") or "images"),
         ("--truth", [job.truth], shards_of_truth(job.truth or "") or "images"),
     ):
         found = {one: _check_pattern(flag, one, kind) for one in filter(None, patterns)}
@@ -48,30 +48,30 @@ def check_inputs(job: Job, overwrite: bool) -> None:
                 check_apart(flag, paths, job.output, "the run that --resume goes on with wrote")
         if flag == "--input":
             _check_shards(found, job)
-    form = shards_of_truth(job.truth or "")
-    if form is not None:
-        _check_truths(job, form)
+    for flag, pattern in (("--masks", job.masks or ""), ("--truth", job.truth or "")):
+        if (form := shards_of_truth(pattern)) is not None:
+            _check_records(flag, pattern, form, fields_of(job))
 
 
-def _check_truths(job: Job, form: str) -> None:
-    """Checks that the first shard of truths holds some."""
-    truth = job.truth or ""
-    if truth.lower().endswith("gz"):
-        raise UsageError(
-            f"--truth {truth!r}: a truth cannot be looked up in a compressed shard; unpack it first"
-        )
-    if NAME in truth:
-        raise UsageError(f"--truth {truth!r}: records have names, so leave out {NAME}")
-    (path, *_) = (file.path for file in list_pattern(truth, form, limit=ENOUGH).files)
+def _check_records(flag: str, pattern: str, form: str, fields: Fields) -> None:
+    """Checks that the first shard of truths or masks holds some, and that they can be looked up."""
+    if NAME in pattern:
+        raise UsageError(f"{flag} {pattern!r}: records have names, so leave out {NAME}")
+    (path, *_) = (file.path for file in list_pattern(pattern, form, limit=ENOUGH).files)
     try:
-        fields = fields_of(job)
-        first = truth_fields(path, form, fields)
-        check_shard(path, form, first)
+        if is_compressed(path):
+            raise UsageError(
+                f"{flag} {path!r} is packed with gzip, where no record can be looked up; unpack "
+                "it first, as gunzip does"
+            )
+        check_shard(path, form, truth_fields(path, form, fields))
+    except UsageError:
+        raise
     except BadImage as error:
         words = str(error).replace("--image_field", "--truth_field")
-        raise UsageError(f"--truth {path}: {words}") from error
+        raise UsageError(f"{flag} {path}: {words}") from error
     except Exception as error:
-        raise unusable(f"--truth {path} cannot be read", error) from error
+        raise unusable(f"{flag} {path} cannot be read", error) from error
 
 
 def _check_wildcards(flag: str, pattern: str, truth: str) -> None:
@@ -95,11 +95,6 @@ def _check_pattern(flag: str, pattern: str, input_format: str) -> list[str]:
         )
     if is_truth and (fault := fault_of(pattern)):
         raise UsageError(f"{flag} {pattern!r}: {fault}")
-    if flag == "--masks" and is_shard(pattern):
-        raise UsageError(
-            f"--masks {pattern!r} names shards; masks that are scored are files, as --mask_format "
-            "png writes them"
-        )
     glob = truth_glob(pattern) if is_truth else pattern
     try:
         manifest = manifest_of(pattern) if flag == "--input" else None
@@ -134,9 +129,7 @@ def _nothing_read(flag: str, pattern: str, input_format: str, passed_over: list[
     )
     folder = pattern.rstrip("/")
     if flag != "--input" and (shards := [path for path in passed_over if is_shard(path)]):
-        if flag == "--truth":
-            return f"{said}; name shards by a glob, such as {folder}/{suffix_of(min(shards))}"
-        return f"{said}; masks that are scored are files, as --mask_format png writes them"
+        return f"{said}; name shards by a glob, such as {folder}/{suffix_of(min(shards))}"
     return f"{said}; a glob, such as {folder}/*, takes them all"
 
 

@@ -136,7 +136,7 @@ def _note_lines(listings: list[Listing]) -> list[str]:
 
 def _scored(job: Job) -> list[str]:
     pattern, truth = job.masks or "", job.truth or ""
-    files = find_files(pattern, "images")
+    files = _named(pattern, job)
     if is_annotation_file(truth):
         return [f"masks    {len(files)}; no network", *_annotation_lines(truth, files)]
     masks = {name_of_image(file, (pattern,), truth): file.path for file in files}
@@ -153,12 +153,17 @@ def _scored(job: Job) -> list[str]:
 def _truths(job: Job) -> dict[str, str]:
     """The names by which truths are joined, and their paths."""
     truth = job.truth or ""
-    form = shards_of_truth(truth)
-    files = find_files(truth_glob(truth), form or "images")
-    if form is not None:
-        records = (one for file in files for one in list_truths(file, fields_of(job)))
-        files = [one.result for one in records if isinstance(one.result, ListedFile)]
-    return {name_of_truth(file, truth): file.path for file in files}
+    return {name_of_truth(file, truth): file.path for file in _named(truth, job)}
+
+
+def _named(pattern: str, job: Job) -> list[ListedFile]:
+    """The files of truths or masks that a pattern names, or the records of its shards."""
+    form = shards_of_truth(pattern)
+    files = find_files(truth_glob(pattern), form or "images")
+    if form is None:
+        return files
+    records = (one for file in files for one in list_truths(file, fields_of(job)))
+    return [one.result for one in records if isinstance(one.result, ListedFile)]
 
 
 def _network(job: Job) -> str:

@@ -88,8 +88,8 @@ def _check_combination(options: AnnotateOptions) -> None:
     if options.masks is not None:
         if options.truth is None:
             raise UsageError("--masks needs --truth PATTERN, the ground truth to compare with")
-        # Truths may be records, though masks are files.
-        used = TRUTH_FLAGS if shards_of_truth(options.truth) is not None else ()
+        in_shards = [p for p in (options.masks, options.truth) if shards_of_truth(p) is not None]
+        used = TRUTH_FLAGS if in_shards else ()
         given = [
             n for n in ANNOTATION_FLAGS if n not in used and getattr(options, n) != getattr(Job, n)
         ]

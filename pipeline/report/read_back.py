@@ -51,8 +51,9 @@ def read_mask(row: MetricsRow, job: Job, in_shards: Mapping[str, bytes]) -> byte
     """
     item = row.item
     if item.stored is None:
-        scored = job.masks is not None
-        return read_file(item.mask if scored else FileSystems.join(job.output, item.mask))
+        if job.masks is not None:
+            return read_truth(item.mask, fields_of(job)) or b""
+        return read_file(FileSystems.join(job.output, item.mask))
     if item.mask in in_shards:
         return in_shards[item.mask]
     if not _is_in_part(row, job):

@@ -118,7 +118,7 @@ def mark_bucket(group: tuple[int, Iterable[bytes]], job: Job) -> Iterator:
     pieces = {name: _Pieces(job.output, f"{name}-{number:05d}") for name in job.annotations}
     cores = shared_pool(thread_count(job.processes, usable_cores()))
     with ThreadPoolExecutor(AT_ONCE) as readers:
-        read = ahead(readers, functools.partial(_read, output=job.output), entries, AT_ONCE)
+        read = ahead(readers, functools.partial(_read, job=job), entries, AT_ONCE)
         marked = ahead(cores, functools.partial(_mark, job=job), read, AT_ONCE)
         for entry, one in zip(entries, marked, strict=True):
             if one.failure is not None:
@@ -209,8 +209,8 @@ def _with_labels(entries: list[Entry]) -> list[Entry]:
     return sorted(labelled, key=lambda entry: (entry.key, entry.mask))
 
 
-def _read(entry: Entry, output: str) -> tuple[Entry, Attempt[bytes]]:
-    return entry, attempt("annotate", entry.key, read_mask, entry, output)
+def _read(entry: Entry, job: Job) -> tuple[Entry, Attempt[bytes]]:
+    return entry, attempt("annotate", entry.key, read_mask, entry, job)
 
 
 def _mark(entry_and_mask: tuple[Entry, Attempt[bytes]], job: Job) -> Attempt:

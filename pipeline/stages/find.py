@@ -13,6 +13,7 @@ from pipeline.stages.name import NameSources
 from pipeline.stages.outcomes import InputOutcome
 from pipeline.stages.pair import PairMasks, PairPhotos, source_of_mask
 from pipeline.stages.pair_drawn import PairDrawn
+from pipeline.storage.raw_records import fields_of
 
 
 class FindSources(beam.PTransform):
@@ -40,7 +41,7 @@ class FindSources(beam.PTransform):
             truths = begin | "DrawTruths" >> DrawTruths(job)
             paired = (sources, truths.results) | "Pair" >> PairDrawn(scores=False)
         else:
-            truths = begin | "ListTruths" >> ListTruths(job)
+            truths = begin | "ListTruths" >> ListTruths(job.truth, fields_of(job))
             paired = (sources, truths.results) | "Pair" >> PairPhotos(job.inputs, job.truth)
         return InputOutcome(
             paired.results,
@@ -50,10 +51,10 @@ class FindSources(beam.PTransform):
 
     def _masks(self, begin) -> InputOutcome:
         job = self.job
-        masks = begin | "ListMasks" >> ListFiles((job.masks,), "images")
+        masks = begin | "ListMasks" >> ListTruths(job.masks, fields_of(job))
         if is_annotation_file(job.truth):
             return self._annotated(begin, masks)
-        truths = begin | "ListTruths" >> ListTruths(job)
+        truths = begin | "ListTruths" >> ListTruths(job.truth, fields_of(job))
         paired = (masks.results, truths.results) | "Pair" >> PairMasks(job.masks, job.truth)
         return InputOutcome(
             paired.results,

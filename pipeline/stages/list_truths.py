@@ -1,4 +1,4 @@
-"""Lists ground truths: files, or records of shards."""
+"""Lists ground truths, or masks that are scored: files, or records of shards."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import functools
 
 import apache_beam as beam
 
-from pipeline.job_settings import Job
 from pipeline.records import ListedFile, Note
 from pipeline.stages.list_files import ListFiles
 from pipeline.stages.outcomes import FAILURES, InputOutcome, emit
 from pipeline.storage.pair_names import truth_glob
-from pipeline.storage.raw_records import Fields, fields_of
+from pipeline.storage.raw_records import Fields
 from pipeline.storage.truth_shards import list_truths, shards_of_truth
 
 
 class ListTruths(beam.PTransform):
-    """The pattern of truths to ``ListedFile``. Of a shard, names are read, and the truths later.
+    """A pattern of truths to ``ListedFile``. Of a shard, names are read, and the truths later.
 
     Args:
-        job: The job, with its pattern.
+        pattern: The pattern.
+        fields: What is meant in the records of shards.
     """
 
-    def __init__(self, job: Job):
+    def __init__(self, pattern: str, fields: Fields):
         super().__init__()
-        self.job = job
+        self.pattern = pattern
+        self.fields = fields
 
     def expand(self, begin) -> InputOutcome:
         """Lists the files, and looks into shards."""
-        truth = self.job.truth or ""
-        form = shards_of_truth(truth)
+        form = shards_of_truth(self.pattern)
         if form is None:
-            return begin | ListFiles((truth_glob(truth),), "images")
-        listed = begin | ListFiles((truth,), form)
-        look = functools.partial(_look_into, fields=fields_of(self.job))
+            return begin | ListFiles((truth_glob(self.pattern),), "images")
+        listed = begin | ListFiles((self.pattern,), form)
+        look = functools.partial(_look_into, fields=self.fields)
         records = (
             listed.results
             | beam.Reshuffle()

@@ -195,17 +195,28 @@ def _compared(
 def _read_photo(source: Source, fields: Fields) -> ImageRecord:
     image = read_file(source.path)
     truth = None if source.truth is None else _read_truth(source.key, source.truth, fields)
+    if source.truth_fault:
+        error = BadImage("ambiguous_truth", source.truth_fault)
+        truth = Truth(failure=Failure.of(source.key, "read", error))
     return _record(source, image, truth)
 
 
-def _read_truth(key: str, path: str, fields: Fields) -> Truth:
+def _read_truth(key: str, path: str, fields: Fields) -> Truth | None:
     """A truth that cannot be read says why: without it, the image still gets a mask."""
     read = attempt("read", key, read_truth, path, fields)
-    return Truth(failure=read.failure) if read.failure else Truth(read.result)
+    if read.failure is not None:
+        return Truth(failure=read.failure)
+    return None if read.result is None else Truth(read.result)
 
 
 def _read_pair(source: Source, fields: Fields) -> ImageRecord:
-    return _record(source, read_file(source.path), Truth(read_truth(source.truth, fields)))
+    truth = read_truth(source.truth, fields)
+    if truth is None:
+        raise BadImage("missing_truth", f"the record of the truth is empty: {source.truth}")
+    mask = read_truth(source.path, fields)
+    if mask is None:
+        raise BadImage("missing_mask", f"the record of the mask is empty: {source.path}")
+    return _record(source, mask, Truth(truth))
 
 
 def _record(source: Source, image: bytes, truth: Truth | None) -> ImageRecord:

@@ -20,6 +20,8 @@ from pipeline.output_layout import MASKS, YOLO
 from pipeline.records import MetricsRow, Note, Stored
 from pipeline.storage.files import read_file, read_range, write_file
 from pipeline.storage.mask_names import stem
+from pipeline.storage.raw_records import fields_of
+from pipeline.storage.truth_shards import read_truth
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,18 @@ def entry_of(row: MetricsRow, job: Job) -> Entry:
     return Entry(row.key, item.origin.path, is_record, mask, label, row.size, item.stored)
 
 
-def read_mask(entry: Entry, output: str) -> bytes:
+def read_mask(entry: Entry, job: Job) -> bytes:
     """Reads the encoded mask of an image.
 
     Raises:
         Exception: As of ``read_file`` or ``read_range``.
     """
     stored = entry.stored
-    if stored is None:
-        return read_file(entry.mask)
-    return read_range(output, stored.file, stored.offset, stored.mask_bytes)
+    if stored is not None:
+        return read_range(job.output, stored.file, stored.offset, stored.mask_bytes)
+    if job.masks is not None:
+        return read_truth(entry.mask, fields_of(job)) or b""
+    return read_file(entry.mask)
 
 
 def label_of(mask: str) -> str:

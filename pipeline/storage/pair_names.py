@@ -6,7 +6,7 @@ from the left) stands for what the same wildcard of the image's pattern matched.
 image is its path below the folder of the first wildcard that the truth does not repeat.
 
 Names are compared in one Unicode form, and without any suffix of an image: ``x.jpg.png`` is the
-truth of ``x.jpg``.
+truth of ``x.jpg``. Of images that differ in nothing else, the suffixes tell whose it is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ def pair_name(key: str) -> str:
     while (shorter := stem(name)) != name:
         name = shorter
     return name
+
+
+def suffixes_of(name: str) -> str:
+    """What ``pair_name`` leaves out of a name: ``.jpg`` of ``x.jpg``."""
+    name = unicodedata.normalize("NFC", name)
+    return name[len(pair_name(name)) :]
 
 
 def fault_of(truth: str) -> str:
@@ -71,24 +77,49 @@ def name_of_truth(file: ListedFile | Source, truth: str) -> str:
         return pair_name(file.name)
     if NAME not in truth:
         return pair_name(path[len(folder) :])
-    glob = truth_glob(truth)
-    folder = with_folder(glob).removesuffix(glob)
-    match = _expression(folder + truth).fullmatch(path)
+    match = _match_of_truth(path, truth)
     if not match:  # Such as x.png for **/{name}/x.png: nothing is left for the name.
         return _nameless(path)
     *captured, name = match.groups()
     return _name(name, captured)
 
 
+def suffixes_of_image(file: ListedFile | Source) -> str:
+    """The suffixes by which images of one name differ; of a mask, those of its image."""
+    if isinstance(file, Source):
+        return suffixes_of(file.path)
+    return suffixes_of(file.name or stem(file.path))
+
+
+def suffixes_of_truth(file: ListedFile, truth: str) -> str:
+    """The suffixes of the image that a truth names in full: ``.jpg`` where it is ``x.jpg.png``.
+
+    Args:
+        file: As for ``name_of_truth``.
+        truth: The pattern that it matched.
+
+    Returns:
+        An empty text where the truth names an image without its suffix.
+    """
+    if file.name:
+        return suffixes_of(file.name)
+    if NAME not in truth:
+        return suffixes_of(stem(file.path))
+    match = _match_of_truth(file.path, truth)
+    return suffixes_of(match.groups()[-1]) if match else ""
+
+
 def name_of_image(file: ListedFile | Source, patterns: Sequence[str], truth: str) -> str:
     """The name of an image, or of a mask that is scored.
 
     Args:
-        file: Its path, and the part of it that keys leave out.
+        file: Its path, and the part of it that keys leave out. A mask in a shard has a name.
         patterns: The patterns of all images. The first that matches it counts.
         truth: The pattern of the ground truth; empty for none.
     """
     path, folder = file.path, file.folder
+    if isinstance(file, ListedFile) and file.name:
+        return pair_name(file.name)
     joined = joined_wildcards(truth) if NAME in truth else 0
     if not joined:
         return pair_name(path[len(folder) :])
@@ -100,6 +131,13 @@ def name_of_image(file: ListedFile | Source, patterns: Sequence[str], truth: str
             name = path[path.rfind("/", 0, end) + 1 :]
             return _name(name, match.groups()[:joined])
     return _nameless(path)
+
+
+def _match_of_truth(path: str, truth: str) -> re.Match | None:
+    """What the wildcards and the ``{name}`` of a pattern stand for in a path."""
+    glob = truth_glob(truth)
+    folder = with_folder(glob).removesuffix(glob)
+    return _expression(folder + truth).fullmatch(path)
 
 
 def _name(name: str, captured: Sequence[str]) -> str:

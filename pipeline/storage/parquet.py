@@ -19,6 +19,7 @@ from pipeline.storage.raw_records import (
     MAX_RECORD_BYTES,
     Features,
     Fields,
+    NothingThere,
     RawRecord,
     too_large,
 )
@@ -202,7 +203,9 @@ def _content(value: dict | bytes | None, column: tuple[str, ...]) -> tuple:
     data = value.get("bytes") if isinstance(value, dict) else value
     if data is None:
         name = ".".join(column)
-        there = f"nothing but the path {path!r}; store the images in it" if path else "nothing"
+        if not path:
+            return None, NothingThere("missing_feature", f"the column {name!r} holds nothing")
+        there = f"nothing but the path {path!r}; store the images in it"
         return None, BadImage("missing_feature", f"the column {name!r} holds {there}")
     if len(data) > MAX_RECORD_BYTES:
         return None, too_large("an image", len(data))

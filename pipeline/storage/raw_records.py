@@ -78,12 +78,16 @@ class RawRecord:
     count: int = 1
 
 
+class NothingThere(BadImage):
+    """A record that holds no image, rather than one that cannot be read."""
+
+
 def too_large(what: str, size: int) -> BadImage:
     """What is said of an image or a truth that is not read because of its size in bytes."""
     return BadImage("too_large", f"{what} of {size} bytes; at most {MAX_RECORD_BYTES} are read")
 
 
-def missing(what: str, flag: str, there: list[str]) -> BadImage:
+def missing(what: str, flag: str, there: list[str]) -> NothingThere:
     """What is said of a record without its image.
 
     Args:
@@ -92,4 +96,4 @@ def missing(what: str, flag: str, there: list[str]) -> BadImage:
         there: What the record has.
     """
     found = ", ".join(sorted(there)[:20]) or "nothing"
-    return BadImage("missing_feature", f"no {what}; there is {found}; --{flag} names another")
+    return NothingThere("missing_feature", f"no {what}; there is {found}; --{flag} names another")

@@ -38,7 +38,11 @@ def drop_mark(output: str) -> None:
 
 def drop_mark_of_template(output: str) -> None:
     """Removes the mark of a job that was made from a template, which only the job itself can do."""
-    if "template" in (read_mark(mark_path(output)) or {}):
+    try:
+        mark = read_mark(mark_path(output)) or {}
+    except ValueError:
+        return  # Nobody knows whose it is. The next command says that it is damaged.
+    if "template" in mark:
         drop_mark(output)
 
 

@@ -100,7 +100,7 @@ def cut_shard(source: Source, fields: Fields = BY_CONVENTION) -> Iterator[Attemp
     number = first = start = size = 0
     names, renamed = RecordNames(Named(source.key, source.mask)), []
     try:
-        if _is_compressed(source.path):
+        if is_compressed(source.path):
             yield Attempt(source)
             return
         offset = 0
@@ -267,7 +267,9 @@ def raw_records(
             pause_or_raise(error, tries, InputLost, source.path)
 
 
-def _is_compressed(path: str) -> bool:
+def is_compressed(path: str) -> bool:
+    """Whether a shard is packed with gzip, so that it can only be read from its beginning."""
+
     def ask() -> bool:
         with open_shard(path) as file:
             return isinstance(file, gzip.GzipFile)

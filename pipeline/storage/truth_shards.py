@@ -16,7 +16,7 @@ from pipeline.records import Chunk, ListedFile, Note, Source
 from pipeline.storage import parquet_columns, tfrecord, webdataset
 from pipeline.storage.files import read_file
 from pipeline.storage.patterns import IMAGES, format_of
-from pipeline.storage.raw_records import Fields
+from pipeline.storage.raw_records import Fields, NothingThere
 from pipeline.storage.shards import INDEX, NAMES, raw_records
 
 _PLACE = re.compile(r"(?s)(.+)#(tfrecord|webdataset|parquet):(\d+)")
@@ -53,7 +53,7 @@ def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFil
         for raw in raw_records(source, truth_fields(shard.path, form, fields), readers=NAMES):
             if raw.lost is not None:
                 yield _lost(shard.path, number, raw.lost)
-            elif name := _name(raw.parse, form):
+            elif name := _name(raw.parse, form, fields):
                 path = f"{shard.path}#{form}:{place}"
                 yield Attempt(replace(shard, path=path, name=name))
             else:
@@ -65,15 +65,15 @@ def list_truths(shard: ListedFile, fields: Fields) -> Iterator[Attempt[ListedFil
         yield _lost(shard.path, number, error)
 
 
-def read_truth(path: str, fields: Fields) -> bytes:
-    """Reads a truth: a file, or a record of a shard.
+def read_truth(path: str, fields: Fields) -> bytes | None:
+    """Reads a truth: a file, or a record of a shard; None if the record holds none.
 
     Args:
         path: The file, or the place that ``list_truths`` gave.
         fields: What is meant in the records of shards.
 
     Raises:
-        BadImage: There is no truth.
+        BadImage: It is no truth.
         InputLost: No other file could be read there, either.
         Exception: It cannot be read.
     """
@@ -86,9 +86,9 @@ def read_truth(path: str, fields: Fields) -> bytes:
     if raw is None or raw.lost is not None:
         raise BadImage("broken_shard", "the shard of the truth has changed, or is damaged")
     features = raw.parse()
-    if features.fault is not None:
+    if features.fault is not None and not isinstance(features.fault, NothingThere):
         raise features.fault
-    return features.image or b""
+    return features.image
 
 
 @functools.lru_cache(maxsize=256)
@@ -108,14 +108,14 @@ def truth_fields(path: str, form: str, fields: Fields) -> Fields:
     return Fields(image=truth)
 
 
-def _name(parse, form: str) -> str:
+def _name(parse, form: str, fields: Fields) -> str:
     """The name of a record; empty if it has none, or is damaged."""
     try:
         key = parse().key
     except BadImage:
         return ""
     # Members of one key cannot have a dot in it.
-    return unquote(key) if form == "webdataset" else key
+    return unquote(key) if form == "webdataset" and not fields.name else key
 
 
 def _lost(path: str, number: int, error: Exception) -> Attempt:

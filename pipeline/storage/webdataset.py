@@ -8,6 +8,7 @@ with a dot are of no record, as in the library ``webdataset``.
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -41,7 +42,8 @@ def read_records(file: BinaryIO, start: int, fields: Fields) -> Iterator[RawReco
         file: The opened shard, unpacked.
         start: Where in it the first record begins.
         fields: The suffixes that are meant. By convention the image is the first member with the
-            suffix of an image, the truth is ``mask.png``, and the name is the key.
+            suffix of an image, the truth is ``mask.png``, and the name is the key. Of a name in
+            ``json``, it is the ``key`` of the object.
 
     Raises:
         BadImage: As of ``members_of``.
@@ -105,7 +107,8 @@ class _Record:
         """Adds the member whose content the file stands at."""
         self.suffixes.add(suffix)
         if self._name and suffix == self._name:
-            self._features["key"] = _text(file, member)
+            text = _text(file, member)
+            self._features["key"] = _key_in(text) if suffix.endswith("json") else text
         elif self._is_image(suffix):
             if with_content:
                 self._features["image"], self._features["fault"] = _content(file, member)
@@ -142,6 +145,16 @@ def _content(file: BinaryIO, member: Member) -> tuple[bytes | None, BadImage | N
     content = content_of_member(file, member)
     add("bytes_read", len(content))
     return content, None
+
+
+def _key_in(text: str) -> str:
+    """The name in metadata: its ``key``, or all of it if it is a text; nothing if there is none."""
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    key = facts.get("key") if isinstance(facts, dict) else facts
+    return key if isinstance(key, str) else ""
 
 
 def _text(file: BinaryIO, member: Member) -> str:

@@ -1,8 +1,10 @@
+import argparse
 import json
 import re
 
 import pytest
 
+from pipeline.command.flags import add_flags
 from pipeline.command.options import _parser
 from tests.deploy.dockerfiles import FOLDER
 
@@ -33,6 +35,25 @@ EXAMPLES = {
         "two words",
     ),
     "number_of_worker_harness_threads": (["2"], "0"),
+    "image_field": (["image/encoded", "jpg", "sample.photo"], "two\nlines"),
+    "truth_field": (["image/segmentation/class/encoded", "mask.png"], ""),
+    "name_field": (["image/filename", "json"], ""),
+    "category": (["cat", "a big dog"], " "),
+    "min_area": (["64"], "0"),
+    "review": (["0", "100"], "-1"),
+    "read_timeout": (["60", "0.5"], "-1"),
+}
+# Flags that a form does not have.
+LEFT_OUT = {
+    "help",
+    "report",  # It is on; no_report turns it off.
+    "masks",  # The form has to have an input.
+    # Of the command that starts a job, which no form shows.
+    "plan",
+    "quiet",
+    "shared_disk",
+    "max_failure_rate",
+    "allow_lost_shards",
 }
 
 
@@ -50,6 +71,13 @@ def test_the_service_s_own_messages_take_it():
     client = pytest.importorskip("google.cloud.dataflow_v1beta3")
     read = client.TemplateMetadata.from_json(json.dumps(METADATA), ignore_unknown_fields=False)
     assert [each.name for each in read.parameters] == list(PARAMETERS)
+
+
+def test_the_form_has_every_flag_but_those_that_are_left_out():
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    own = {each.option_strings[-1].removeprefix("--") for each in parser._actions}
+    assert own - PARAMETERS.keys() == LEFT_OUT
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -128,7 +128,9 @@ def test_truths_in_shards_are_those_of_image_files(folder, tmp_path, suffix):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".png").write_bytes(truths[-1])
     path = tmp_path / f"t-00000-of-00001.{suffix}"
-    rows = [*zip(names, truths, strict=True), ("nobody.jpg", truths[0])]
+    # The record of e.jpg is empty.
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "in" / "e.jpg")
+    rows = [*zip(names, truths, strict=True), ("nobody.jpg", truths[0]), ("e.jpg", None)]
     if suffix == "tfrecord":
         write_shard(path, [example(name.encode(), None, truth) for name, truth in rows])
     elif suffix == "tar":
@@ -140,6 +142,7 @@ def test_truths_in_shards_are_those_of_image_files(folder, tmp_path, suffix):
                 for name, truth in rows
                 for stem in [members.get(name, name[:-4])]
                 for member in ((f"{stem}.json", b"{}"), (f"{stem}.mask.png", truth))
+                if member[1] is not None
             ],
         )
     else:
@@ -156,14 +159,17 @@ def test_truths_in_shards_are_those_of_image_files(folder, tmp_path, suffix):
     assert status == 0, err
     status, _, err = run(*flags, f"--truth=t-*.{suffix}", "--output=shards", cwd=tmp_path)
     assert status == 0 and "1 ground truths have no image, such as ./t-" in err, err
+    assert "1 images have no ground truth, such as in/e.jpg" in err
     assert rows_of(tmp_path / "shards") == rows_of(tmp_path / "files")
-    assert all("mae" in row for row in rows_of(tmp_path / "shards"))
-    # Masks of any program are scored against them, too.
-    flags = ("--masks=files/masks", f"--truth=t-*.{suffix}", "--output=scores")
-    status, out, err = run(*flags, "--max_failure_rate=1", cwd=tmp_path)
-    assert status == 0 and out.startswith("4 images, 1 failures"), err
+    assert ["mae" in row for row in rows_of(tmp_path / "shards")] == [True] * 3 + [False]
+    # Masks of any program are scored against them, too, and so are masks that lie in shards.
+    for masks, truth, failed in (("files/masks", path.name, 2), (path.name, "masks", 2)):
+        flags = (f"--masks={masks}", f"--truth={truth}", "--output=scores", "--overwrite")
+        status, out, err = run(*flags, "--max_failure_rate=1", cwd=tmp_path)
+        assert status == 0 and out.startswith(f"5 images, {failed} failures"), out + err
+    assert [row["iou"] for row in rows_of(tmp_path / "scores")] == [1, 1, 1]
     status, out, err = run(*FLAGS, "--input=in", f"--truth=t-*.{suffix}", "--plan", cwd=tmp_path)
-    assert "truth    4 masks, for 3 of the image files" in out, err
+    assert "truth    5 masks, for 4 of the image files" in out, err
 
 
 @pytest.mark.parametrize("kind", CLOUDS, ids=lambda kind: kind.__name__)

@@ -1,6 +1,7 @@
 """Label Studio's run lengths, against what Label Studio's own package made."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_runs_longer_than_a_length_can_say_are_parted():
     np.testing.assert_array_equal(
         decode_brush(encode_brush(mask, (0, 0), (700, 300)), (700, 300)), mask
     )
+
+
+def test_a_noisy_mask_takes_little_memory():
+    mask = np.random.default_rng(0).random((600, 1000)) < 0.5
+    tracemalloc.start()
+    encoded = encode_brush(mask, (0, 0), (1000, 600))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 114 bytes a pixel where all runs are unpacked at once.
+    assert peak < 40 * mask.size
+    np.testing.assert_array_equal(decode_brush(encoded, (1000, 600)), mask)
 
 
 @given(st.binary(max_size=60), st.tuples(st.integers(1, 9), st.integers(1, 9)))

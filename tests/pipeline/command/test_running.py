@@ -105,6 +105,9 @@ def test_a_job_of_a_template_bars_others_until_it_removes_its_mark(output):
     begin(str(output))
     drop_mark_of_template(str(output))
     assert (output / MARK).exists()
+    (output / MARK).write_text('{"templ')
+    drop_mark_of_template(str(output))  # A job that is done is not lost for it.
+    assert (output / MARK).exists()
 
 
 # Claims

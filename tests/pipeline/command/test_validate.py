@@ -1,5 +1,6 @@
 """Flags to a job, and what is refused before it starts, in which words."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_every_flag_has_a_default():
         (["--truth", "tars"], ["--truth 'tars' holds 1", "an image (*.tar)", "such as tars/*.tar"]),
         (
             ["--masks", "tars", "--truth", "truth"],
-            ["--masks 'tars' holds 1 files", "--mask_format png"],
+            ["--masks 'tars' holds 1 files", "such as tars/*.tar"],
         ),
         (["--input", "tars", "--input_format=parquet"], ["a shard of parquet (*.tar)", "tars/*"]),
         (["--masks", "none", "--truth", "truth"], ["--masks", "'none'", "matches no file"]),
@@ -155,6 +156,15 @@ def test_what_cannot_work_is_refused_and_named(folder, argv, parts):
     message = refused(*argv)
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize("flag", ["--masks", "--truth"])
+def test_shards_in_which_no_record_can_be_looked_up_are_refused(folder, flag):
+    (folder / "t-00000-of-00001.tar").write_bytes(gzip.compress(b"x"))
+    other = "--truth" if flag == "--masks" else "--input"
+    message = refused(flag, "t-*.tar", other, "truth" if flag == "--masks" else "in")
+    assert f"{flag} './t-00000-of-00001.tar' is packed with gzip" in message
+    assert message.endswith("unpack it first, as gunzip does")
 
 
 def test_a_truth_may_have_a_name_and_wildcards_that_the_input_has():

@@ -31,7 +31,6 @@ def folder(tmp_path, monkeypatch):
             "--annotations labelstudio shows photos, which --masks does not name",
         ),
         (["--truth=*.json"], "--truth '*.json': one file of annotations is read"),
-        (["--masks=shards/*.tar", "--truth=truth"], "scored are files, as --mask_format png"),
         (["--truth=export.zip"], "--truth 'export.zip' is packed; unpack it"),
         (["--truth=none.json"], "--truth 'none.json' cannot be read"),
         (["--truth=other.json"], "--truth 'other.json' cannot be read: it is neither JSON"),

@@ -63,6 +63,25 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path):
     assert (failure.key, failure.stage) == ("a.jpg", "read")
 
 
+def test_an_image_that_shares_its_truth_with_another_says_so(tmp_path):
+    lay(tmp_path, "a.jpg")
+    item = read_one(replace(photo(tmp_path), truth_fault="why")).result.item
+    failure = Failure("a.jpg", "read", "ambiguous_truth", "why")
+    assert item.truth == Truth(failure=failure)
+
+
+def test_an_image_whose_record_of_a_truth_is_empty_has_none(tmp_path):
+    lay(tmp_path, "a.jpg", "t.tfrecord")
+    write_shard(tmp_path / "t.tfrecord", [example(b"a.jpg")])
+    place = f"{tmp_path}/t.tfrecord#tfrecord:0"
+    source = replace(photo(tmp_path), truth=place)
+    item = read_one(source).result.item
+    assert item.truth is None and item.origin.truth == place
+    assert read_one(source, scores=True).failure.reason == "missing_truth"
+    scored = replace(source, path=place, truth=f"{tmp_path}/a.jpg")
+    assert read_one(scored, scores=True).failure.reason == "missing_mask"
+
+
 def test_an_image_whose_truth_cannot_be_read_is_read_and_says_why(tmp_path):
     lay(tmp_path, "a.jpg")
     source = photo(tmp_path, truth="a.png")

@@ -73,13 +73,50 @@ def test_truths_that_are_not_used_are_said():
     assert list(pair_notes([replace(given[0], truth="/t/a.png")], truths[:1])) == []
 
 
-def test_photos_of_one_name_share_a_truth():
-    photos = below("/one/", "a.jpg") + below("/two/", "a.png")
-    found = sources(photos, below("/t/", "a.png"))
-    assert [(one.path, one.truth) for one in found] == [
-        ("/one/a.jpg", "/t/a.png"),
-        ("/two/a.png", "/t/a.png"),
+def test_a_truth_that_could_be_of_several_photos_is_of_none():
+    for photos in (
+        below("/one/", "a.jpg") + below("/two/", "a.png"),
+        below("/one/", "a.jpg") + below("/two/", "a.jpg"),
+    ):
+        found = sources(photos, below("/t/", "a.png"))
+        for one, photo in zip(found, photos_of(photos), strict=True):
+            assert one == replace(photo, stamp="", truth_fault=one.truth_fault)
+            assert one.truth_fault.endswith("such as a.jpg.png and a.png.png: /t/a.png")
+        assert list(pair_notes(photos_of(photos), below("/t/", "a.png"))) == []
+
+
+def test_photos_that_differ_in_the_suffix_have_the_truths_that_name_it():
+    photos = below("/in/", "a.jpg", "a.png", "a.webp")
+
+    def truths_of(truths, pattern="/t"):
+        found = photo_sources(photos_of(photos), truths, pattern)
+        return [one.truth_fault[-8:] or one.truth for one in found]
+
+    full = below("/t/", "a.jpg.png", "a.png.png")
+    assert truths_of(full) == ["/t/a.jpg.png", "/t/a.png.png", None]
+    # A name without suffix is left for the one that no other truth names.
+    assert truths_of([*full, *below("/t/", "a.gif")]) == [*truths_of(full)[:2], "/t/a.gif"]
+    assert truths_of(below("/t/", "a.png.png", "a.png")) == ["/t/a.png", full[1].path, "/t/a.png"]
+    records = [
+        replace(one, name=f"a.{end}") for one, end in zip(full, ("png", "webp"), strict=True)
     ]
+    assert truths_of(records) == [None, "/t/a.jpg.png", "/t/a.png.png"]
+    masked = below("/t/", "a.jpg_m.png", "a.webp_m.png")
+    assert truths_of(masked, "/t/{name}_m.png") == ["/t/a.jpg_m.png", None, "/t/a.webp_m.png"]
+    notes = pair_notes(photos_of(photos), below("/t/", "a.png.png", "a.png.gif"), "/t")
+    assert [one.kind.partition(",")[0] for one in notes] == [
+        "images have no ground truth",
+        "images have no ground truth",
+        "ground truths are not used",
+    ]
+
+
+def test_masks_that_differ_in_the_suffix_need_truths_that_name_it():
+    masks, truths = below("/m/", "a.jpg", "a.png"), below("/t/", "a.png")
+    assert [one.failure.reason for one in mask_sources(masks, truths)] == ["ambiguous_truth"] * 2
+    full = below("/m/", "a.jpg.png", "a.png.png")
+    found = mask_sources(full, below("/t/", "a.png.png", "a.jpg.gif"))
+    assert [one.result.truth for one in found] == ["/t/a.jpg.gif", "/t/a.png.png"]
 
 
 @pytest.mark.parametrize("folder", ["", "./", "../set/"])

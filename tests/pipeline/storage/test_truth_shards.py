@@ -42,6 +42,21 @@ def test_each_truth_is_found_by_its_name_and_read_alone(tmp_path, suffix):
         assert read_truth(one.path, BY_CONVENTION) == truth
 
 
+def test_a_name_in_metadata_is_its_key(tmp_path):
+    path = tmp_path / "t.tar"
+    metadata = [b'{"key": "a %2E.jpg", "width": 9}', b'"c.jpg"', b'{"x": 9}', b"[" * 60_000, b"x"]
+    members = [
+        (f"{n}.{suffix}", data)
+        for n, text in enumerate(metadata)
+        for suffix, data in (("json", text), ("mask.png", b"A"))
+    ]
+    write_tar(path, members)
+    files, _ = listed(path, Fields(name="json"))
+    assert [one.name for one in files[:2]] == ["a %2E.jpg", "c.jpg"]
+    assert files[2:] == [Note(NAMELESS, f"{path}#{n}") for n in (2, 3, 4)]
+    assert [one.name for one in listed(path)[0]] == list("01234")
+
+
 def test_names_of_parquet_are_looked_for_in_several_columns(tmp_path):
     path = tmp_path / "t.parquet"
     columns = {"image": image_column([b"x"] * 3, NAMES), "seg": image_column(TRUTHS)}
@@ -64,11 +79,25 @@ def test_a_record_whose_name_cannot_be_told_is_said(tmp_path):
     assert files == [Note(NAMELESS, f"{path}#0"), Note(NAMELESS, f"{path}#1")] and failures == []
 
 
-def test_a_record_without_truth_says_so(tmp_path):
-    path = tmp_path / "t.tfrecord"
-    write_shard(path, [example(b"a.jpg", b"image")])
+@pytest.mark.parametrize("suffix", ["tfrecord", "tar", "parquet"])
+def test_a_record_without_truth_is_none(tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "tfrecord":
+        write_shard(path, [example(b"a.jpg", b"image")])
+    elif suffix == "tar":
+        write_tar(path, [("a.jpg", b"image")])
+    else:
+        write_parquet(path, {"name": (None, ["a.jpg", "b.jpg"]), "mask": image_column([None] * 2)})
+    (file, *_), _ = listed(path)
+    assert read_truth(file.path, BY_CONVENTION) is None
+
+
+def test_a_truth_of_which_there_is_nothing_but_the_path_cannot_be_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {"name": (None, ["a.jpg"]), "mask": image_column([None], ["/photos/a.png"])}
+    write_parquet(path, columns)
     (file,), _ = listed(path)
-    with pytest.raises(BadImage, match="no image/segmentation/class/encoded"):
+    with pytest.raises(BadImage, match="nothing but the path '/photos/a.png'"):
         read_truth(file.path, BY_CONVENTION)
 
 
