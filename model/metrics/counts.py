@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 FOREGROUND_LEVEL = 128
 TRUTH_THRESHOLD = 128
@@ -153,6 +154,14 @@ def count_levels(prediction: np.ndarray, truth: np.ndarray) -> LevelCounts:
         prediction: uint8 (H, W), probability x 255.
         truth: bool (H, W), True where the object is.
     """
-    every = np.bincount(prediction.ravel(), minlength=256)
-    foreground = np.bincount(prediction[truth], minlength=256)
+    every, foreground = histogram(prediction), histogram(prediction[truth])
     return LevelCounts(every - foreground, foreground)
+
+
+def histogram(levels: np.ndarray) -> np.ndarray:
+    """How many numbers of an array, uint8, are 0, 1, ... and 255: int64 (256,)."""
+    if not levels.size:
+        return np.zeros(LEVELS.size, np.int64)
+    # In a third of the time of np.bincount, which first makes eight bytes of each.
+    rows = np.ascontiguousarray(np.atleast_2d(levels))
+    return np.array(Image.fromarray(rows).histogram(), np.int64)

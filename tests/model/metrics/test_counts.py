@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pytest
 
-from model.metrics.counts import LevelCounts, count_levels
+from model.metrics.counts import LevelCounts, count_levels, histogram
 from model.metrics.pair import compare
 
 
@@ -41,3 +41,12 @@ def test_counts_come_back_from_their_compact_form(largest):
 def test_damaged_counts_are_told(data):
     with pytest.raises(ValueError):
         LevelCounts.from_bytes(data)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (1,), (5,), (1, 70), (13, 7)])
+def test_a_histogram_counts_every_level(shape):
+    levels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    expected = [np.count_nonzero(levels == level) for level in range(256)]
+    assert histogram(levels).tolist() == expected
+    # A part of an array, whose rows do not follow each other.
+    assert histogram(levels[..., 1:3]).sum() == levels[..., 1:3].size
