@@ -116,6 +116,8 @@ def blocks(size: tuple[int, int], factors) -> Iterator[Box]:
 
 def gray_levels(block: Image.Image) -> np.ndarray:
     """Gray levels, uint8: the upper byte of 16 bits, floats as [0, 1]; never stretched."""
+    if block.mode == "L":
+        return np.asarray(block)
     if not is_wide(block):
         # Pillow cannot convert LAB to gray directly.
         return np.array((block.convert("RGB") if block.mode == "LAB" else block).convert("L"))

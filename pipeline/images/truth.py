@@ -11,11 +11,12 @@ from model.metrics.counts import TRUTH_THRESHOLD
 from pipeline.failures import BadImage
 from pipeline.images.mask_channel import mask_channel
 from pipeline.images.open_safely import MAX_PIXELS, opened
-from pipeline.images.photo import blocks
 from pipeline.images.refusals import bad_image
 
 # Maps of classes have fewer, but for the 255 of pixels to ignore.
 _CLASSES = 64
+# Pixels that are converted at once.
+_BAND = 1 << 18
 
 
 def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -77,7 +78,7 @@ def decode_truth(data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXEL
         if image.mode == "P" and _is_coloured(image):
             what = "the truth is a map of classes; white, or ones among zeros, would be foreground"
             raise BadImage("truth_values", what)
-        gray = _upright(image, channel, turn)
+        gray = _upright(image, channel, turn) if numbers else labels
     _check_levels(gray, labels.max())
     return gray > TRUTH_THRESHOLD
 
@@ -101,10 +102,12 @@ def _upright(
     convert: Callable[[Image.Image], np.ndarray],
     turn: Image.Transpose | None,
 ) -> np.ndarray:
-    """The whole image as uint8 (height, width), converted block by block to save memory."""
+    """The whole image as uint8 (height, width), converted a few rows at a time to save memory."""
     gray = np.empty((image.height, image.width), np.uint8)
-    for left, top, right, bottom in blocks(image.size, (1, 1)):
-        gray[top:bottom, left:right] = convert(image.crop((left, top, right, bottom)))
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = gray[top : top + rows]
+        band[:] = convert(image.crop((0, top, image.width, top + len(band))))
     return gray if turn is None else np.asarray(Image.fromarray(gray).transpose(turn))
 
 
