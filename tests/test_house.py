@@ -27,7 +27,6 @@ ROWS = (
     (
         "pipeline.columns",
         "pipeline.failures",
-        "pipeline.image_formats",
         "pipeline.job_settings",
         "pipeline.output_layout",
         "pipeline.progress_counts",
@@ -39,6 +38,7 @@ ROWS = (
     ("model.networks",),
     (
         "model.annotations",
+        "model.image_formats",
         "model.metrics",
         "model.precision",
         "model.presets",

@@ -6,13 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags
 from PIL import Image as Picture
 
 from model.annotations.drawings import BadDrawing, Remark, draw, unusable
 from model.annotations.names import Image, images_of
 from model.annotations.read import is_annotation_file, read_annotations
-from model.training.pairs import SUFFIXES, Pair
+from model.image_formats import IMAGE_SUFFIXES
+from model.training.pairs import Pair
+from model.training.pictures import find_pictures, upright_size
 
 MAX_PIXELS = 200_000_000
 
@@ -37,7 +38,7 @@ def find_annotated(photos: Path, truth: Path, drawn: Path, weight: float = 1.0) 
     if weight <= 0:
         raise ValueError(f"the weight of {truth} must be positive, got {weight}")
     masks, remarks = _drawn(truth, drawn) if is_annotation_file(str(truth)) else _listed(truth)
-    files = _pictures(photos)
+    files = find_pictures(photos, below=True)
     images = [Image(_below(file, photos), str(file.resolve())) for file in files]
     names = [name for name, _ in masks]
     meant = images_of(names, images)
@@ -60,7 +61,7 @@ def find_annotated(photos: Path, truth: Path, drawn: Path, weight: float = 1.0) 
         example = next(remark.example for remark in remarks if remark.kind == kind)
         print(f"{truth}: {count} {kind}, such as {example}")
     if not chosen:
-        known = ", ".join(SUFFIXES)
+        known = ", ".join(IMAGE_SUFFIXES)
         raise ValueError(f"{truth} has no mask of a photo in {photos}; photos are {known}")
     return [
         Pair(f"{photos.resolve().name}/{images[number].key}", files[number], mask, weight)
@@ -93,25 +94,17 @@ def _drawn(file: Path, folder: Path) -> tuple[list[tuple[str, Path]], list[Remar
 def _fits(photo: Path, mask: Path) -> bool:
     """Whether a photo, turned upright, has the size of a mask. Only their heads are read."""
     try:
-        with Picture.open(photo) as opened:
-            size = opened.size
-            turned = opened.getexif().get(ExifTags.Base.Orientation, 1) > 4
+        size = upright_size(photo)
     except (OSError, SyntaxError, Picture.DecompressionBombError):
         return True  # Whoever reads it says why it cannot.
     with Picture.open(mask) as opened:
-        return opened.size == (size[::-1] if turned else size)
+        return opened.size == size
 
 
 def _listed(folder: Path) -> tuple[list[tuple[str, Path]], list[Remark]]:
     """The masks of a folder: names and paths."""
-    return [(_below(path, folder), path) for path in _pictures(folder)], []
+    return [(_below(path, folder), path) for path in find_pictures(folder, below=True)], []
 
 
 def _below(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
-
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+from model.image_formats import IMAGE_SUFFIXES
+from model.training.pictures import find_pictures, open_picture
 
 # Where the IoU of a mask and a teacher's map is below this, neither is trusted.
 LEAST_AGREEMENT = 0.5
@@ -51,8 +52,8 @@ def find_pairs(folder: Path, weight: float = 1.0) -> list[Pair]:
         At least one pair, sorted by file name.
 
     Raises:
-        ValueError: There is no such folder, no image, or neither mask nor map for an image; the
-            message names it. Or the weight is not positive, or nothing is left.
+        ValueError: There is no such folder, no image, neither mask nor map for an image, or two of
+            one name; the message names it. Or the weight is not positive, or nothing is left.
     """
     if weight <= 0:
         raise ValueError(f"the weight of {folder} must be positive, got {weight}")
@@ -60,14 +61,14 @@ def find_pairs(folder: Path, weight: float = 1.0) -> list[Pair]:
     maps = _by_stem(folder / "maps") if has_maps else {}
     masks = {} if has_maps and not (folder / "masks").is_dir() else _by_stem(folder / "masks")
     pairs = []
-    for image in _pictures(folder / "images"):
+    for image in _by_stem(folder / "images").values():
         mask, soft = masks.get(image.stem), maps.get(image.stem)
         if mask is None and soft is None:
             either = " and no map in maps/" if has_maps else ""
             raise ValueError(f"{image} has no mask {folder / 'masks' / image.stem}.png{either}")
         pairs.append(Pair(f"{folder.resolve().name}/{image.stem}", image, mask, weight, soft))
     if not pairs:
-        raise ValueError(f"no images in {folder / 'images'}; known are {', '.join(SUFFIXES)}")
+        raise ValueError(f"no images in {folder / 'images'}; known are {', '.join(IMAGE_SUFFIXES)}")
     return _agreeing(folder, pairs)
 
 
@@ -117,10 +118,10 @@ def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
         ValueError: A file cannot be read, the sizes of image and mask differ, or the mask holds
             zeros and ones instead of black and white. The message names the files.
     """
-    image = _open(pair.image, "RGB")
+    image = open_picture(pair.image, "RGB")
     truths = []
     if pair.mask is not None:
-        mask = _open(pair.mask, "L")
+        mask = open_picture(pair.mask, "L")
         if image.size != mask.size:
             raise ValueError(
                 f"{pair.image} has {image.width} x {image.height} pixels, "
@@ -130,7 +131,7 @@ def load_pair(pair: Pair, size: int) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(f"{pair.mask} holds zeros and ones; the foreground must be 255")
         truths.append(mask)
     if pair.map is not None:
-        truths.append(_open(pair.map, "L"))
+        truths.append(open_picture(pair.map, "L"))
     square = (size, size)
     resized = [np.asarray(truth.resize(square, Image.Resampling.BILINEAR)) for truth in truths]
     truth = resized[0] if len(resized) == 1 else np.mean(resized, axis=0).round().astype("uint8")
@@ -187,26 +188,22 @@ def _agreeing(folder: Path, pairs: Sequence[Pair]) -> list[Pair]:
 def _agrees(pair: Pair) -> bool:
     if pair.mask is None or pair.map is None:
         return True
-    mask = np.asarray(_open(pair.mask, "L")) > 127
-    soft = _open(pair.map, "L").resize(mask.shape[::-1], Image.Resampling.BILINEAR)
+    mask = np.asarray(open_picture(pair.mask, "L")) > 127
+    soft = open_picture(pair.map, "L").resize(mask.shape[::-1], Image.Resampling.BILINEAR)
     found = np.asarray(soft) > 127
     either = np.count_nonzero(mask | found)
     return either == 0 or np.count_nonzero(mask & found) >= LEAST_AGREEMENT * either
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in _pictures(folder)}
+    """The pictures of a folder by their stems.
 
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-
-
-def _open(path: Path, mode: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert(mode)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
+    Raises:
+        ValueError: There is no such folder, or two pictures have one stem.
+    """
+    pictures: dict[str, Path] = {}
+    for path in find_pictures(folder):
+        other = pictures.setdefault(path.stem, path)
+        if other != path:
+            raise ValueError(f"{other} and {path} have one name; rename or remove one")
+    return pictures

@@ -7,7 +7,6 @@ strips, or thousands of passes over the picture. No honest image does what is re
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 import re
@@ -16,8 +15,8 @@ from collections.abc import Iterator
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from model.image_formats import readable_formats
 from pipeline.failures import BadImage
-from pipeline.image_formats import FORMATS
 from pipeline.images.deep_colours import deepen, mend_planes, swapped
 from pipeline.images.jpeg2000 import levels_of
 from pipeline.images.lean_files import MAX_EXIF, lean
@@ -126,7 +125,7 @@ def _open(
     file = _Bounded(data)
     try:
         with bad_image(kind_of(data)):
-            image = Image.open(file, formats=_readable())
+            image = Image.open(file, formats=readable_formats())
     except BadImage as error:
         cause = error.__cause__
         if isinstance(cause, UnidentifiedImageError):
@@ -165,17 +164,6 @@ def _with_tiles(data: bytes, tiles: list, max_pixels: int) -> Image.Image:
     image.tile = tiles
     image.load()
     return image
-
-
-@functools.cache
-def _readable() -> tuple[str, ...]:
-    """The formats that this installation of Pillow reads."""
-    with contextlib.suppress(ImportError):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 class _Bounded(io.BytesIO):

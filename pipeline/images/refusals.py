@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from PIL import Image, features
 
+from model.image_formats import FORMATS
 from pipeline.failures import BadImage
-from pipeline.image_formats import FORMATS
 from pipeline.images.netpbm import NETPBM
 
 # How files of the formats that are read begin.

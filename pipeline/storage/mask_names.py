@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.image_formats import IMAGE_SUFFIXES
+from model.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import CUTOUTS, MASKS, OVERLAYS
 
 LONGEST_PART = 100

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.image_formats import IMAGE_SUFFIXES
+from model.image_formats import IMAGE_SUFFIXES
 from pipeline.output_layout import JOURNAL, JOURNAL_HEAD, OUTPUTS
 from pipeline.records import ListedFile
 

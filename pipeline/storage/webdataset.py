@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from model.image_formats import IMAGE_SUFFIXES
 from pipeline.failures import BadImage, Failure
-from pipeline.image_formats import IMAGE_SUFFIXES
 from pipeline.records import Truth
 from pipeline.storage.raw_records import (
     MAX_RECORD_BYTES,

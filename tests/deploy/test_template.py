@@ -46,6 +46,7 @@ EXAMPLES = {
 # Flags that a form does not have.
 LEFT_OUT = {
     "help",
+    "engine",  # The images of workers have Keras alone.
     "report",  # It is on; no_report turns it off.
     "masks",  # The form has to have an input.
     # Of the command that starts a job, which no form shows.

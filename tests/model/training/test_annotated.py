@@ -40,6 +40,7 @@ def test_photos_of_an_annotation_file_have_its_masks(tmp_path, photos, capsys):
     mask[2:10, 2:10] = 255
     np.testing.assert_array_equal(np.asarray(Image.open(second.mask).convert("L")), mask)
     assert capsys.readouterr().out.splitlines() == [
+        f"{photos}: 1 files .txt are not read, such as {photos}/notes.txt",
         f"{coco}: 1 masks mean no photo, or one that another means, such as lost.jpg",
         f"{coco}: 1 photos have no mask and are left out, such as c/none.png",
     ]

@@ -89,6 +89,10 @@ def test_wrong_folders_and_files_are_named(tmp_path):
     (tmp_path / "maps").mkdir()
     with pytest.raises(ValueError, match=r"one\.png has no mask .*one\.png and no map in maps/"):
         find_pairs(tmp_path)
+    Image.new("RGB", (20, 10)).save(tmp_path / "images" / "one.jpg")
+    with pytest.raises(ValueError, match=r"one\.jpg and .*one\.png have one name"):
+        find_pairs(tmp_path)
+    (tmp_path / "images" / "one.jpg").unlink()
     Image.new("1", (10, 20)).save(tmp_path / "masks" / "one.png")
     with pytest.raises(ValueError, match=r"one\.png has 20 x 10 pixels, its mask .* has 10 x 20"):
         load_pair(find_pairs(tmp_path)[0], 32)

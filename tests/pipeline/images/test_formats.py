@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.image_formats import FORMATS, IMAGE_SUFFIXES
+from model.image_formats import FORMATS, IMAGE_SUFFIXES
 from pipeline.images.photo import decode_image
 
 

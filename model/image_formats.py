@@ -1,5 +1,10 @@
 """The image formats that are read: Pillow's names, and the suffixes of their files."""
 
+import contextlib
+import functools
+
+from PIL import Image
+
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png", ".apng"),
@@ -16,3 +21,14 @@ _SUFFIXES = {
 }
 FORMATS = tuple(_SUFFIXES)
 IMAGE_SUFFIXES = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+
+
+@functools.cache
+def readable_formats() -> tuple[str, ...]:
+    """The formats that this installation of Pillow reads."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
