@@ -183,7 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows, goals = zip(*compared(costs, arguments.share), strict=True)
     notes = [
         "Predicted from the costs of the stages, which were measured before and on other jobs. "
-        "basnet_mini in float32; photos of 1 megapixel and 224² where nothing else is said."
+        f"basnet_mini in float32; photos of 1 megapixel and {Job.image_size}² where nothing else "
+        "is said."
     ]
     title = "Jobs predicted from their stages"
     publish(Measured(title, list(rows), list(goals), notes), MODULE, argv, arguments.output)

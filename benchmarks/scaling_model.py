@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.job_settings import Job
+
 # A file of the journal takes so many rows, or those of so many seconds, as in
 # `pipeline.stages.journal`.
 JOURNAL_ROWS, JOURNAL_SECONDS = 64, 5.0
@@ -52,7 +54,7 @@ class Shape:
     images: int
     megapixels: float = 1.0
     truth: bool = False
-    image_size: int = 224
+    image_size: int = Job.image_size
     flip: bool = False
     shards: bool = False
     processes: int = 1

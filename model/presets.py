@@ -8,7 +8,7 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 
 # Default side, in pixels, of the square that an image is resized to for the network.
-IMAGE_SIZE = 224
+IMAGE_SIZE = 256
 
 # Suffixes of the files that networks are loaded from: a whole model, or the weights of a preset.
 MODEL_SUFFIX = ".keras"

@@ -15,7 +15,7 @@ STAGES = Costs(
         "png": {TINY: 0.001},
         "description": {TINY: 0.001},
         "truth": {TINY: 0.005},
-        "network": {TINY_SIDE: 0.002, 224: 0.03},
+        "network": {TINY_SIDE: 0.002, 256: 0.03},
     }
 )
 
@@ -30,8 +30,8 @@ def test_short_jobs_give_back_the_costs_that_they_are_made_of():
         ("files", MANY, {}),
         ("truths", MANY, {"truth": True}),
         ("records", MANY, {"shards": True}),
-        ("usual", FEW, {"image_size": 224}),
-        ("two", FEW, {"image_size": 224, "processes": 2}),
+        ("usual", FEW, {"image_size": 256}),
+        ("two", FEW, {"image_size": 256, "processes": 2}),
     ):
         shape = Shape(images, TINY, **{"image_size": TINY_SIDE, **options})
         took[name] = job_seconds(costs, shape)

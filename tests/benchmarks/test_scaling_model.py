@@ -27,7 +27,7 @@ COSTS = Costs(
         "truth": {1: 0.05, 3: 0.15},
         "photo bytes": {1: 250_000, 3: 750_000},
         "mask bytes": {1: 90_000, 3: 200_000},
-        "network": {224: 0.03, 448: 0.12},
+        "network": {256: 0.03, 512: 0.12},
         "rest of a file": {0: 0.002},
         "rest of a truth": {0: 0.001},
         "rest of a record": {0: 0.001},
@@ -53,7 +53,7 @@ def test_no_cost_is_negative():
 
 
 def test_the_network_s_cost_is_by_the_area_of_its_square():
-    assert COSTS.at("network", 224 * 2**0.5) == pytest.approx(0.06)
+    assert COSTS.at("network", 256 * 2**0.5) == pytest.approx(0.06)
 
 
 def test_a_cost_that_was_measured_once_says_nothing_of_other_sizes():

@@ -78,7 +78,7 @@ def test_images_that_would_share_a_mask_are_counted(here):
 def test_the_network_is_named_with_all_that_decides_a_mask(here):
     lay(here, "in/a.jpg")
     assert plan()["model"] == (
-        "basnet_mini at 224 x 224, float32 by Keras, batches of 8, to 8-bit probabilities"
+        "basnet_mini at 256 x 256, float32 by Keras, batches of 8, to 8-bit probabilities"
     )
     settings = {"image_size": 64, "tta": "flip", "precision": "bfloat16", "engine": "openvino"}
     other = plan(**settings, batch_size=3, threshold=0.5)

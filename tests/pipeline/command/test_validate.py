@@ -59,7 +59,7 @@ def test_every_flag_has_a_default():
         truth=None,
         masks=None,
         model="basnet_mini",
-        image_size=224,
+        image_size=256,
         batch_size=8,
         tta="none",
         precision="float32",
@@ -179,7 +179,7 @@ def test_limits_themselves_are_allowed():
 
 
 def test_scoring_needs_no_model():
-    found = job("--masks", "masks", "--truth", "truth", "--image_size=224")
+    found = job("--masks", "masks", "--truth", "truth", "--image_size=256")
     assert found == Job("output", masks="masks", truth="truth")
 
 

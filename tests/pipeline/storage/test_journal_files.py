@@ -121,7 +121,7 @@ def test_a_journal_on_an_object_store_is_read_as_it_was_written(monkeypatch):
     job = Job("store://bucket/out [1]")
     start(job)
     append(job.output, [row(1, truth=True)])
-    assert read_head(job.output)["image_size"] == 224 and changes(job) == []
+    assert read_head(job.output)["image_size"] == 256 and changes(job) == []
     (path,) = journal_files(job.output)
     ((_, found),) = read_lines(path)
     assert found == row(1, truth=True)
