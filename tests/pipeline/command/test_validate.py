@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_every_flag_has_a_default():
         batch_size=8,
         tta="none",
         precision="float32",
+        engine="openvino" if find_spec("openvino") else "keras",
         require_gpu=False,
         threshold=None,
         mask_format="png",
