@@ -21,7 +21,7 @@ _QUALITY = 90
 def source_photos(folder: Path | None = None) -> list[Image.Image]:
     """Returns the eleven photos of the bundled sample, or the first sixteen JPEGs of a folder."""
     if folder is None:
-        encoded = [io.BytesIO(data) for data in _sample()]
+        encoded = [io.BytesIO(data) for data in sample_fields("image/encoded")]
     else:
         encoded = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".jpg")[:16]
     return [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in encoded]
@@ -63,7 +63,8 @@ def link_first(paths: Sequence[Path], count: int, target: Path) -> None:
         os.link(path, target / path.name)
 
 
-def _sample() -> list[bytes]:
+def sample_fields(name: str) -> list[bytes | None]:
+    """Returns a feature of each record of the bundled sample; None of a record without it."""
     # Imported here: commands that make photos of a folder do without it.
     import tensorflow as tf
 
@@ -71,7 +72,8 @@ def _sample() -> list[bytes]:
     examples = (
         tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(shards)
     )
-    return [each.features.feature["image/encoded"].bytes_list.value[0] for each in examples]
+    values = (each.features.feature[name].bytes_list.value for each in examples)
+    return [next(iter(value), None) for value in values]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -129,15 +129,26 @@ def _quadrant_histograms(prediction: np.ndarray, truth: np.ndarray) -> np.ndarra
     Returns:
         int64 (2, 2, 2, 256): lower half, right half, truth, level.
     """
-    per_row, per_column = np.count_nonzero(truth, axis=1), np.count_nonzero(truth, axis=0)
+    per_row, per_column = _count_along(truth)
     positives = max(int(per_row.sum()), 1)
     y = round(int(per_row @ np.arange(per_row.size)) / positives) + 1
     x = round(int(per_column @ np.arange(per_column.size)) / positives) + 1
     counts = []
     for box in itertools.product((slice(y), slice(y, None)), (slice(x), slice(x, None))):
-        every, inside = histogram(prediction[box]), histogram(prediction[box][truth[box]])
+        # Copies whose rows follow each other, which NumPy selects from in half the time.
+        levels, is_object = (np.ascontiguousarray(one[box]) for one in (prediction, truth))
+        every, inside = histogram(levels), histogram(levels[is_object])
         counts.append([every - inside, inside])
     return np.reshape(counts, (2, 2, 2, 256))
+
+
+def _count_along(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Foreground pixels of each row, and of each column, int64."""
+    # NumPy's own count along an axis first makes eight bytes of each pixel.
+    per_row = np.bitwise_count(np.packbits(truth, axis=1)).sum(axis=1, dtype=np.int64)
+    bands = (truth[top : top + 255].view(np.uint8) for top in range(0, len(truth), 255))
+    per_column = sum(band.sum(axis=0, dtype=np.uint8).astype(np.int64) for band in bands)
+    return per_row, per_column
 
 
 def _s_measure(quadrants: np.ndarray) -> float:

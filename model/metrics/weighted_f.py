@@ -32,7 +32,9 @@ _FAR = (_REACH + 1) ** 2
 _DISCOUNT = np.exp2(np.sqrt(np.arange(_FAR)) / -_HALF_LIFE)
 # Sides of the blocks, in pixels.
 _BLUR_BLOCK = (64, 256)
-_DISCOUNT_BLOCK = (64, 512)
+_DISCOUNT_BLOCK = (128, 128)
+# Steps after which it is looked what is left to find.
+_LOOK_AFTER = 8
 
 Box = tuple[slice, slice]
 
@@ -188,12 +190,12 @@ def _discount_of(levels: np.ndarray, squares: np.ndarray) -> float:
     if_counted = np.negative(counts, dtype=np.uint16, casting="unsafe")  # All bits, or none.
     nearest = squares[_REACH : _REACH + width].copy()
     aside, largest = np.empty_like(nearest), _FAR
-    for step in range(1, _REACH + 1):
-        # By Pythagoras, of the nearest pixel in each column. Nothing nearer is farther away.
-        if step % 4 == 0:
-            largest = int(np.bitwise_and(nearest, if_counted, out=aside).max())
-        if step * step >= largest:
+    for number, (step, least) in enumerate(_by_promise(squares, width)):
+        if number % _LOOK_AFTER == 0:
+            largest = np.bitwise_and(nearest, if_counted, out=aside).ravel().max()
+        if least >= largest:
             break
+        # By Pythagoras, of the nearest pixel in each column.
         left, right = _REACH - step, _REACH + step
         np.minimum(squares[left : left + width], squares[right : right + width], out=aside)
         aside += np.uint16(step * step)
@@ -202,6 +204,15 @@ def _discount_of(levels: np.ndarray, squares: np.ndarray) -> float:
     near = found < _FAR
     # A dot product would depend on the threads of BLAS in its last digits.
     return float((levels[near] * _DISCOUNT[found[near]]).sum())
+
+
+def _by_promise(squares: np.ndarray, width: int) -> Iterator[tuple[int, int]]:
+    """Steps aside, and the smallest squared distance that each may find, the smallest first."""
+    windows = sliding_window_view(squares.min(axis=1), width).min(axis=1).astype(np.int64)
+    steps = np.arange(1, _REACH + 1)
+    least = np.minimum(windows[_REACH - steps], windows[_REACH + steps]) + steps**2
+    order = np.argsort(least)
+    return zip(steps[order].tolist(), least[order].tolist(), strict=True)
 
 
 def _vertical_distance(truth: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.metrics.pair import compare, describe_mask
+from model.metrics.pair import _quadrant_histograms, compare, describe_mask
+from tests.model.metrics import plain
 
 GOLDEN = Path(__file__).parents[2] / "data" / "saliency_metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["images"]
@@ -225,3 +226,22 @@ def test_uncertain_is_between_a_tenth_and_nine_tenths(level, uncertain):
 
 def test_diagonal_neighbours_are_one_component():
     assert describe_mask(np.eye(4, dtype=np.uint8) * 200)["components"] == 1
+
+
+@pytest.mark.parametrize("seed", range(27))
+def test_quadrants_hold_each_pixel_by_truth_and_level(seed):
+    prediction, truth = plain.random_pair(seed)
+    if seed % 3 == 0:  # Counts of rows and columns that do not fit a byte.
+        prediction, truth = np.tile(prediction, (40, 3)), np.tile(truth, (40, 3))
+    rows, columns = np.nonzero(truth)
+    y, x = (round(int(one.sum()) / max(one.size, 1)) for one in (rows, columns))
+    found = _quadrant_histograms(prediction, truth)
+    for lower, right in np.ndindex(2, 2):
+        box = tuple(
+            slice(middle + 1, None) if beyond else slice(middle + 1)
+            for middle, beyond in ((y, lower), (x, right))
+        )
+        for inside in (0, 1):
+            levels = prediction[box][truth[box] == inside]
+            expected = np.bincount(levels, minlength=256)
+            np.testing.assert_array_equal(found[lower, right, inside], expected)
