@@ -1,11 +1,13 @@
 """The time from the start of `run_pipeline.py` to its first mask, and the parts it is made of.
 
-The command annotates the bundled sample with the bundled network. Each part is timed in a process
-of its own, the start of Python included. The parts take turns with the command.
+The command annotates the bundled sample with the bundled network, by OpenVINO and by Keras. Each
+part is timed in a process of its own, the start of Python included. The parts take turns with the
+commands.
 """
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from statistics import median
 from benchmarks.results_files import Measured, parser, publish
 from benchmarks.timed_commands import ROOT, SCRIPT, run
 from benchmarks.turns import alternate
-from pipeline.job_settings import Job
+from pipeline.job_settings import ENGINES, Job
 
 MODULE = "benchmarks.first_mask"
 
@@ -27,22 +29,34 @@ _POLL = 0.02
 # Arguments of Python, by what they do.
 PARTS = {
     "`--help`": [SCRIPT, "--help"],
+    "import Beam": ["-c", "import apache_beam"],
     "import TensorFlow and Keras": ["-c", "import tensorflow, keras"],
-    "import, load the network, one batch": ["-c", f"import {MODULE} as own; own.first_batch()"],
+    **{
+        f"import, load the network, one batch: {name}": [
+            *("-c", f"import {MODULE} as own; own.first_batch({engine!r})")
+        ]
+        for engine, name in ENGINES.items()
+    },
 }
 
 
-def first_batch() -> None:
-    """Loads the bundled network and runs it on one batch, as a job does before its first image."""
+def first_batch(engine: str) -> None:
+    """Loads the bundled network and runs it on one batch, as a job does before its first image.
+
+    Args:
+        engine: What runs it.
+    """
     # Imported here: what this takes is part of what is timed.
-    from model.inference.load import load_model
-    from model.inference.segmenter import Segmenter
+    from pipeline.stages.load_network import load_network
 
-    Segmenter(load_model("basnet_mini"), Job.image_size, Job.batch_size).probe()
+    load_network(Job.model, "", Job.image_size, Job.batch_size, engine=engine).probe()
 
 
-def first_mask() -> tuple[float, float]:
+def first_mask(engine: str) -> tuple[float, float]:
     """Runs the command.
+
+    Args:
+        engine: As `--engine`.
 
     Returns:
         Seconds from its start to the first complete file in ``masks/``, and to its end.
@@ -51,7 +65,7 @@ def first_mask() -> tuple[float, float]:
         RuntimeError: It ended without a mask.
     """
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, SCRIPT, "--runner=DirectRunner", "--output", output]
+        command = [sys.executable, SCRIPT, "--engine", engine, "--output", output]
         start, first = time.perf_counter(), None
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -74,15 +88,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     def part(name: str):
         return lambda: run([sys.executable, *PARTS[name]]).wall
 
-    first_mask()  # Once, so that no turn reads programs from disk.
-    parts = alternate(
-        {"first mask": first_mask, **{name: part(name) for name in PARTS}}, arguments.rounds
-    )
-    whole = parts.pop("first mask")
+    # Once, so that no turn reads programs from disk.
+    commands = {engine: functools.partial(first_mask, engine) for engine in ENGINES}
+    for command in commands.values():
+        command()
+    parts = alternate({**commands, **{name: part(name) for name in PARTS}}, arguments.rounds)
+    whole = {engine: parts.pop(engine) for engine in ENGINES}
     rows = [{"what": name, "seconds": median(seconds)} for name, seconds in parts.items()]
-    for number, what in enumerate(("to its first mask", "to its end")):
-        seconds = median(times[number] for times in whole)
-        rows.append({"what": f"the command, {what}", "seconds": seconds})
+    for engine, ends in whole.items():
+        for number, what in enumerate(("to its first mask", "to its end")):
+            seconds = median(times[number] for times in ends)
+            rows.append({"what": f"the command by {ENGINES[engine]}, {what}", "seconds": seconds})
     notes = [
         f"Medians; turns of each: {arguments.rounds}. The bundled sample, basnet_mini at "
         f"{Job.image_size}²."

@@ -9,8 +9,9 @@ import apache_beam as beam
 from pipeline.job_settings import ENGINES, Job
 from pipeline.records import ImageRecord, Item
 from pipeline.stages.decode import DecodeImages
+from pipeline.stages.load_network import network_of
 from pipeline.stages.outcomes import Outcome
-from pipeline.stages.segment import SegmentImages, network_of
+from pipeline.stages.segment import SegmentImages
 from pipeline.stages.write import WriteAndScore
 from pipeline.storage.mask_parts import EncodedMask
 from pipeline.storage.model_file import content_of_model

@@ -56,7 +56,7 @@ FORBIDDEN = {
 }
 # What is not imported when a module is, so that a graph is built and --help said without it.
 LATE = {
-    "pipeline": ("keras", "tensorflow", "pycocotools", "contourpy", "jinja2"),
+    "pipeline": ("keras", "tensorflow", "openvino", "pycocotools", "contourpy", "jinja2", "scipy"),
     "pipeline.command.flags": ("apache_beam",),
 }
 # Tables of data, which may be long.

@@ -39,7 +39,8 @@ def graph_of_layers(layers: Sequence[dict], weights: str | Path, size: int) -> o
     with h5py.File(weights) as file:
 
         def weight(name: str) -> np.ndarray:
-            return np.asarray(file[name], np.float64)
+            # HDF5 itself takes long to convert numbers.
+            return file[name][()].astype(np.float64)
 
         for layer in layers:
             inputs = [image if number < 0 else outputs[number] for number in layer["inputs"]]
@@ -67,13 +68,18 @@ def _convolution(layer: dict, inputs: list, weight: Callable[[str], np.ndarray])
         scale = gamma / np.sqrt(variance + layer["epsilon"])
         kernel = kernel * scale[:, None, None, None]
         shift = beta + (shift - mean) * scale
-    kernel = kernel.astype(np.float32)
     convolve = op.convolution
     if depthwise:
         kernel, convolve = kernel[:, None], op.group_convolution
     padding, strides, dilation = _NO_PADDING, layer["strides"], layer["dilation_rate"]
+    kernel = _constant(kernel)
     convolved = convolve(inputs[0], kernel, strides, padding, padding, dilation, "same_upper")
-    return op.add(convolved, shift.astype(np.float32).reshape(1, -1, 1, 1))
+    return op.add(convolved, _constant(shift.reshape(1, -1, 1, 1)))
+
+
+def _constant(values: np.ndarray) -> ov.Node:
+    # Of arrays, the functions of an opset make lists first.
+    return ov.op.Constant(np.ascontiguousarray(values, np.float32))
 
 
 def _rescaling(layer: dict, inputs: list, _) -> ov.Node:

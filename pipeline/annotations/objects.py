@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 # Of levels that are a probability x 255: at least 0.5.
 FOREGROUND = 128
@@ -82,6 +81,9 @@ def connected_objects(levels: np.ndarray, min_area: int) -> tuple[list[Marked], 
     Returns:
         The objects, and how many parts are smaller.
     """
+    # Imported here because it takes long, and whole objects need none of it.
+    from scipy import ndimage
+
     labels, count = ndimage.label(levels >= FOREGROUND, np.ones((3, 3), bool))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     sums = np.bincount(labels.ravel(), levels.ravel(), minlength=count + 1)[1:]

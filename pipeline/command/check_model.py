@@ -38,7 +38,7 @@ def check_model(model: str) -> str:
 def check_network(job: Job) -> None:
     """Loads a file and runs it once: nothing else tells whether it is a network, and of what."""
     # Imported here because with a preset the command needs no TensorFlow yet.
-    from pipeline.stages.segment import network_of
+    from pipeline.stages.load_network import network_of
 
     try:
         # Whether workers have a GPU is theirs to say.

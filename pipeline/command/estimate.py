@@ -21,7 +21,8 @@ from pipeline.job_settings import Job
 from pipeline.records import Chunk, DecodedImage, ImageRecord, ListedFile, Source
 from pipeline.stages.decode import decode
 from pipeline.stages.load import read_source
-from pipeline.stages.segment import network_of, segment
+from pipeline.stages.load_network import network_of
+from pipeline.stages.segment import segment
 from pipeline.stages.threads import usable_cores
 from pipeline.stages.write import write_and_score
 from pipeline.storage.mask_parts import EncodedMask

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.command.flags import help_text
 from pipeline.command.interrupts import end_at_interrupt
+from pipeline.command.lean_imports import without_pandas
 from pipeline.command.logs import without_import_notices
 from pipeline.command.progress import Progress
 
@@ -21,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     progress = Progress(quiet=bool({"--quiet", "--plan"} & set(argv)))
     last_words.before = progress.close
     # Imported here because importing Beam takes ten times as long as all of --help.
-    with without_import_notices():
+    with without_import_notices(), without_pandas():
         from pipeline.command.run import annotate
 
     try:

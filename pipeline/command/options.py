@@ -34,6 +34,18 @@ def unusable(what: str, error: Exception) -> UsageError:
 class AnnotateOptions(PipelineOptions):
     """The flags of ``run_pipeline.py``, as a view of Beam's options."""
 
+    def view_as(self, cls: type[PipelineOptions]) -> PipelineOptions:
+        """The same options as another class shows them.
+
+        Beam asks a thousand times while a graph is built, and would make a parser each time. All
+        views share their values, so one of each class does.
+        """
+        # Set past Beam, for which an attribute is an option.
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        return views[cls]
+
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         add_flags(parser)

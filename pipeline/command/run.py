@@ -127,12 +127,9 @@ def run(
         OutOfTouch: The job may go on.
         Exception: What broke the job.
     """
-    # Imported here because the stages take longer to import than a flag to refuse.
-    from pipeline.build import build
-
     pipeline = _pipeline(options)
     if is_dry_run(options):
-        build(pipeline, job)
+        _build(pipeline, job)
         pipeline.run()
         print("the job was built; as --dry_run asks, it was not submitted, and nothing was written")
         return None
@@ -140,7 +137,8 @@ def run(
     _prepare(job, options)
     goes_on = False
     try:
-        build(pipeline, job)
+        _load_ahead(job, options)
+        _build(pipeline, job)
         built, service = only_built(options), service_of(options)  # Beam changes the flags.
         if built is not None:
             made_into(job.output, built)
@@ -165,6 +163,22 @@ def run(
             end(job.output)
             words.text = how_to_go_on(options)
     return result
+
+
+def _build(pipeline: beam.Pipeline, job: Job) -> None:
+    # Imported here because the stages take longer to import than a flag to refuse.
+    from pipeline.build import build
+
+    build(pipeline, job)
+
+
+def _load_ahead(job: Job, options: AnnotateOptions) -> None:
+    """Begins to load the network, if this process needs it; a resume may find that all is done."""
+    from pipeline.stages.load_network import load_ahead
+
+    elsewhere = workers_elsewhere(options) or only_built(options) or job.processes != 1
+    if not elsewhere and job.masks is None and not job.resume:
+        load_ahead(job)
 
 
 def _watch(options: AnnotateOptions, progress: Progress) -> None:

@@ -10,7 +10,6 @@ import io
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import uniform_filter
 
 from pipeline.failures import BadImage
 from pipeline.images.colour_profiles import profile_of, rgb_profile_of, to_srgb
@@ -170,6 +169,9 @@ def _encode(cutout: Image.Image, suffix: str, profile: bytes) -> bytes:
 
 def _average(colours: np.ndarray, weights: np.ndarray, side: int) -> np.ndarray:
     """Weighted averages over squares, float32 (H, W, 3)."""
+    # Imported here because it takes long, and few jobs make cutouts.
+    from scipy.ndimage import uniform_filter
+
     size = (side, side, 1)
     # Where nothing has a weight, the average is black, and is not used.
     return uniform_filter(colours * weights, size) / (uniform_filter(weights, size) + _TINY)

@@ -15,9 +15,10 @@ from pipeline.stages.decode import DecodeImages
 from pipeline.stages.gather_masks import GatherMasks
 from pipeline.stages.journal import WriteJournal
 from pipeline.stages.load import Load
+from pipeline.stages.load_network import network_of
 from pipeline.stages.outcomes import Outcome
 from pipeline.stages.score import ScoreMasks
-from pipeline.stages.segment import SegmentImages, network_of
+from pipeline.stages.segment import SegmentImages
 from pipeline.stages.write import WriteAndScore
 from pipeline.storage.raw_records import fields_of
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import numpy as np
 
-from model.metrics.pair import Comparison, compare, describe_mask
 from pipeline.failures import Attempt, Failure, attempt
 from pipeline.images.memory import room_for
 from pipeline.images.open_safely import MAX_PIXELS
@@ -19,6 +19,9 @@ from pipeline.stages.threads import InThreads
 
 # Enough to keep the threads busy while Beam takes the results.
 WINDOW = 8
+
+if TYPE_CHECKING:
+    from model.metrics.pair import Comparison
 
 
 class ScoreMasks(beam.PTransform):
@@ -61,6 +64,9 @@ def score(item: Item, prediction: np.ndarray, max_pixels: int = MAX_PIXELS) -> M
         max_pixels: Most pixels of a ground truth.
     """
     height, width = prediction.shape
+    # Imported here, after the first mask is written, because SciPy takes long.
+    from model.metrics.pair import describe_mask
+
     size, values = (width, height), describe_mask(prediction)
     if item.guess:
         values["guess"] = item.guess
@@ -84,6 +90,8 @@ def _compare(
     decoded = attempt("score", key, decode_truth, truth.encoded, size, max_pixels)
     if decoded.failure is not None:
         return decoded
+    from model.metrics.pair import compare
+
     return attempt("score", key, compare, prediction, decoded.result)
 
 

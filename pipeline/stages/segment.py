@@ -15,17 +15,13 @@ import numpy as np
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from model.inference.segmenter import ROUNDING, Segmenter
-from model.inference.tensorflow_notices import without_notices
-from model.presets import PRESETS
+from model.inference.segmenter import ROUNDING
 from pipeline.failures import Attempt, BadImage, BrokenWorker, EndsJob, Failure, attempt
 from pipeline.images.photo import is_flat
-from pipeline.job_settings import Job
 from pipeline.progress_counts import count
 from pipeline.records import DecodedImage, Prediction
+from pipeline.stages.load_network import loaded_network
 from pipeline.stages.outcomes import Outcome, emit, in_window, split_attempts
-from pipeline.stages.threads import thread_count, usable_cores
-from pipeline.storage.model_file import content_of_model, local_copy
 
 
 class Network(Protocol):
@@ -38,86 +34,6 @@ class Network(Protocol):
 
     def probe(self) -> None:
         """Raises if the network does not segment an image that is known to be good."""
-
-
-def network_of(job: Job) -> Callable[[], Segmenter]:
-    """What loads the network of a job, in whichever process it is called."""
-    return functools.partial(
-        load_network,
-        job.model,
-        job.model_content,
-        job.image_size,
-        job.batch_size,
-        job.tta,
-        job.precision,
-        job.processes,
-        job.require_gpu,
-        job.engine,
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def load_network(
-    model: str,
-    content: str,
-    image_size: int,
-    batch_size: int,
-    tta: str = "none",
-    precision: str = "float32",
-    processes: int = 1,
-    require_gpu: bool = False,
-    engine: str = "keras",
-) -> Segmenter:
-    """Loads the network from any filesystem. The last one stays loaded.
-
-    Args:
-        model: A preset, or a Keras file on any Beam filesystem.
-        content: What ``content_of_model`` says of it.
-        image_size: Side S of the images, in pixels.
-        batch_size: Most images in a batch.
-        tta: Test-time augmentation, ``"none"`` or ``"flip"``.
-        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"``.
-        processes: As in ``Job``: the engine gets this process's share of the cores.
-        require_gpu: Whether to refuse to compute without a GPU.
-        engine: ``"keras"`` or ``"openvino"``.
-
-    Raises:
-        ValueError: The model cannot be used; the message says why, in a line.
-        OSError: The file cannot be read.
-    """
-    path = _model_here(model, content)
-    threads = thread_count(processes, usable_cores())
-    with without_notices():
-        loaded = _load(path, engine, image_size, threads, require_gpu)
-        return Segmenter(loaded, image_size, batch_size, tta, precision, threads)
-
-
-def _load(path: str, engine: str, image_size: int, threads: int, require_gpu: bool):
-    """What a ``Segmenter`` takes, of one engine."""
-    # Imported here so that building a graph loads no TensorFlow, and OpenVINO needs none.
-    if engine == "openvino":
-        from model.inference.openvino_model import load_for_openvino
-
-        return load_for_openvino(path, image_size)
-    from model.inference.device import computing_device, ready_tensorflow
-    from model.inference.load import load_model
-
-    ready_tensorflow(threads)
-    if require_gpu and computing_device() != "gpu":
-        raise ValueError("--require_gpu: TensorFlow finds no GPU that it can use")
-    return load_model(path)
-
-
-def _model_here(model: str, content: str) -> str:
-    """A preset's name, or the path of a model file on this machine."""
-    if model not in PRESETS:
-        return local_copy(model, content)
-    if content and content_of_model(model) != content:
-        raise ValueError(
-            f"the weights of {model!r} are others here than where the job began; workers need the "
-            "same version of this package"
-        )
-    return model
 
 
 def segment(images: list[DecodedImage], network: Network) -> Iterator[Attempt[Prediction]]:
@@ -243,7 +159,7 @@ class _Segment(beam.DoFn):
             attempts = list(segment(batch, self.network))
         except BrokenWorker:
             # When the bundle is tried again here, the network is loaded anew.
-            load_network.cache_clear()
+            loaded_network.cache_clear()
             raise
         if seconds := self.loaded.seconds_once():
             self.load_microseconds.update(int(1e6 * seconds))

@@ -17,7 +17,8 @@ from pipeline.build import build
 from pipeline.failures import BrokenWorker, ended_by
 from pipeline.job_settings import Job
 from pipeline.records import DecodedImage, Item
-from pipeline.stages.segment import SegmentImages, _Segment, load_network, segment
+from pipeline.stages.load_network import load_network
+from pipeline.stages.segment import SegmentImages, _Segment, segment
 from pipeline.storage.journal_files import start
 from pipeline.storage.model_file import content_of_model
 from tests.pipeline.bundles import begun, given

@@ -11,7 +11,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.failures import Attempt, Failure
 from pipeline.records import DecodedImage, Item, Truth
-from pipeline.stages.segment import SegmentImages, _Segment, load_network, segment
+from pipeline.stages.load_network import load_network
+from pipeline.stages.segment import SegmentImages, _Segment, segment
 
 POISON = 255
 
