@@ -84,8 +84,9 @@ setup(
             "pytest>=9.2,<10",
             # Runs files of tests side by side, so that they take minutes.
             "pytest-xdist>=3.8,<4",
-            # The other engine.
+            # The other engine, and what writes files that it reads.
             "openvino>=2026.4,<2027",
+            "onnx>=1.23,<2",
             # Names and records that nobody thought of.
             "hypothesis>=6.170,<7",
             # Builds the wheel and the sdist whose contents a test looks at; 82 lacks pkg_resources.

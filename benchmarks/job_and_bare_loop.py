@@ -69,6 +69,7 @@ def run_all(case: Case, rounds: int) -> dict[str, list]:
         A list of `Usage` for `"few"` and for `"many"`, and of seconds for `"loop"`.
     """
     flags = ["--model", case.model, "--image_size", case.side, "--precision", case.precision]
+    flags += ["--engine", "keras"]  # As the bare loop.
     network = Segmenter(load_model(case.model), case.side, Job.batch_size, "none", case.precision)
     with tempfile.TemporaryDirectory() as folder:
         paths = make_photos(Path(folder, "many"), case.many, case.megapixels, case.photos)

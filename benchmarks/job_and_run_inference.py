@@ -51,6 +51,7 @@ def run_all(
 
     def pipeline(name: str, count: int) -> Usage:
         flags = ["--overwrite", "--precision", OURS[name], "--image_size", size]
+        flags += ["--engine", "keras"]  # As RunInference.
         return annotate(folder / str(count), folder / f"{name} {count}", flags)
 
     def run_inference(count: int) -> Usage:

@@ -10,8 +10,10 @@ WEIGHTS = Path(__file__).parent / "weights"
 # Default side, in pixels, of the square that an image is resized to for the network.
 IMAGE_SIZE = 256
 
-# Suffixes of the files that networks are loaded from: a whole model, or the weights of a preset.
+# Suffixes of the files that networks are loaded from: a whole model, of Keras or of any library, or
+# the weights of a preset.
 MODEL_SUFFIX = ".keras"
+ONNX_SUFFIX = ".onnx"
 WEIGHTS_SUFFIX = ".weights.h5"
 
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from pipeline.job_settings import ENGINES, Job
 from pipeline.records import ImageRecord, Item
 from pipeline.stages.decode import DecodeImages
-from pipeline.stages.load_network import network_of
+from pipeline.stages.load_network import network_of, with_card
 from pipeline.stages.outcomes import Outcome
 from pipeline.stages.segment import SegmentImages
 from pipeline.stages.write import WriteAndScore
@@ -38,7 +38,7 @@ class AnnotateImages(beam.PTransform):
     the stage, which runners fuse; images and masks are elements, so do not group them.
 
     Args:
-        model: As ``--model``.
+        model: As ``--model``. An ``.onnx`` file needs ``engine="openvino"``.
         image_size: As ``--image_size``.
         batch_size: As ``--batch_size``.
         tta: As ``--tta``.
@@ -78,7 +78,7 @@ class AnnotateImages(beam.PTransform):
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
         if threshold is not None and not 0 < threshold <= 1:
             raise ValueError(f"threshold must be in (0, 1]; got {threshold}")
-        self.job = Job(
+        job = Job(
             output="",
             model=model,
             model_content=content_of_model(model),
@@ -93,6 +93,7 @@ class AnnotateImages(beam.PTransform):
             # Masks of shards are handed on, and not written where they are made.
             mask_format="tfrecord",
         )
+        self.job = with_card(job)
 
     def expand(self, images) -> Outcome:
         """Decodes, segments, and makes masks of full size."""

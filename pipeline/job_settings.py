@@ -28,6 +28,7 @@ class Job:
         model: A preset or a Keras file.
         model_content: Digest of the model's file, as hex digits; empty with ``masks``.
         image_size: Side of the square that the network takes, in pixels.
+        resize: How photos become so small, as of ``decode_image``; an ONNX file's card says it.
         batch_size: Most images in a batch.
         tta: Test-time augmentation, ``"none"`` or ``"flip"``.
         precision: What the network computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
@@ -68,6 +69,7 @@ class Job:
     model: str = "basnet_mini"
     model_content: str = ""
     image_size: int = IMAGE_SIZE
+    resize: str = "bilinear"
     batch_size: int = 8
     tta: str = "none"
     precision: str = "float32"

@@ -7,16 +7,18 @@ import tempfile
 
 import openvino as ov
 
+from model.inference.onnx_graph import graph_of_onnx
 from model.inference.openvino_graph import graph_of_layers
 from model.inference.weights_files import listed_preset
-from model.presets import MODEL_SUFFIX, PRESETS
+from model.presets import MODEL_SUFFIX, ONNX_SUFFIX, PRESETS
 
 
 def load_for_openvino(name: str, image_size: int) -> ov.Model:
     """Loads a network for images of one size.
 
     Args:
-        name: A preset, a ``.keras`` file, or a ``.weights.h5`` file for the network of a preset.
+        name: A preset, a ``.keras`` file, a ``.weights.h5`` file for the network of a preset, or an
+            ``.onnx`` file with its card, see ``onnx_card``.
         image_size: Side S of the images, in pixels.
 
     Returns:
@@ -27,6 +29,8 @@ def load_for_openvino(name: str, image_size: int) -> ov.Model:
             line.
         OSError: The file cannot be read.
     """
+    if name.endswith(ONNX_SUFFIX):
+        return graph_of_onnx(name, image_size)
     preset = listed_preset(name)
     if preset is None:
         return _by_keras(name, image_size)

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from model.inference.tensorflow_notices import without_notices
-from model.presets import PRESETS
+from model.presets import ONNX_SUFFIX, PRESETS
 from pipeline.command.options import UsageError
 from pipeline.job_settings import Job
 from pipeline.storage.model_file import local_copy
@@ -33,21 +33,25 @@ def decided_engine(asked: str, job: Job, workers: str | None) -> str:
     Raises:
         UsageError: OpenVINO is asked for and cannot be used.
     """
+    is_onnx = job.model.endswith(ONNX_SUFFIX)
     if asked == "keras":
+        if is_onnx:
+            raise UsageError(f"--engine keras does not read --model {job.model!r}; openvino does")
         return asked
     needs_keras = job.require_gpu or job.precision == "float16"
-    if asked == "openvino":
+    if asked == "openvino" or is_onnx:
+        wanted = "--engine openvino" if asked == "openvino" else f"--model {job.model!r}"
         if needs_keras:
             flag = "--require_gpu" if job.require_gpu else "--precision float16"
             raise UsageError(
-                "--engine openvino computes on processors, in float32 or bfloat16; leave out "
+                f"{wanted}: OpenVINO computes on processors, in float32 or bfloat16; leave out "
                 f"{flag}"
             )
         if not _is_installed():
             raise UsageError(
-                "--engine openvino: OpenVINO is not installed; pip install '.[openvino]'"
+                f"{wanted}: OpenVINO is not installed; pip install '.[openvino]' brings it"
             )
-        return asked
+        return "openvino"
     # Whether OpenVINO is where the workers are, this machine cannot know.
     if needs_keras or workers is not None or not _is_installed() or _has_gpu():
         return "keras"

@@ -16,7 +16,8 @@ def add_network_flags(add) -> None:
         default=Job.model,
         metavar="NAME|PATH",
         help="a preset, a .keras file of a network from pixels of 0 to 255 to a map in [0, 1], "
-        "or a .weights.h5 file of a preset's network (default: %(default)s)",
+        "a .weights.h5 file of a preset's network, or an .onnx file with a card beside it, see "
+        "docs/network.md (default: %(default)s)",
     )
     add(
         "--image_size",

@@ -12,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from model.presets import PRESETS
 from pipeline.command.check_inputs import TRUTH_FLAGS, check_inputs, check_remote
-from pipeline.command.check_model import check_model, check_network
+from pipeline.command.check_model import as_its_card_says, check_model, check_network
 from pipeline.command.choose_engine import decided_engine, decided_precision
 from pipeline.command.options import AnnotateOptions, UsageError
 from pipeline.command.output_folder import check_output, check_writable
@@ -69,6 +69,7 @@ def validate(options: AnnotateOptions) -> Job:
         job = _from_anywhere(job)
     if job.masks is None:
         job = replace(job, model_content=check_model(job.model))
+        job = as_its_card_says(job)
         job = replace(job, engine=decided_engine(options.engine, job, workers))
     if job.precision == "auto":
         job = replace(job, precision=decided_precision(workers, job.engine))

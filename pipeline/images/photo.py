@@ -41,7 +41,9 @@ class Photo(NamedTuple):
     guess: str
 
 
-def decode_image(data: bytes, size: int, max_pixels: int = MAX_PIXELS) -> Photo:
+def decode_image(
+    data: bytes, size: int, max_pixels: int = MAX_PIXELS, resize: str = "bilinear"
+) -> Photo:
     """Decodes a photo for the network.
 
     The first frame counts. EXIF orientation is applied. Colours are converted by an embedded
@@ -54,23 +56,27 @@ def decode_image(data: bytes, size: int, max_pixels: int = MAX_PIXELS) -> Photo:
         data: An encoded image of one of ``FORMATS``.
         size: Side S of the square that the network takes, in pixels.
         max_pixels: Most pixels of an image.
+        resize: How pixels are weighed, as Pillow names it: ``"bilinear"``, ``"bicubic"`` or
+            ``"lanczos"``.
 
     Raises:
         BadImage: The data is no image of these formats, is truncated, broken or too large, or its
             numbers are of no known range.
     """
     with bad_image(), opened(data, DRAFTED * size, max_pixels) as (image, upright, turn):
-        small, guess = resized(image, (size, size))
+        small, guess = resized(image, (size, size), resize)
         pixels = np.asarray(small if turn is None else small.transpose(turn))
         return Photo(pixels, upright, guess)
 
 
-def resized(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, str]:
+def resized(
+    image: Image.Image, size: tuple[int, int], resize: str = "bilinear"
+) -> tuple[Image.Image, str]:
     """A decoded photo at another size, as RGB in sRGB, and what was guessed, in words."""
     profile = profile_of(image)
     inks = profile is not None and profile.mode == "CMYK"
     tones = Tones(lambda block: block) if inks else tones_of(image)
-    small = _shrink(image, size, tones.to_rgb, "CMYK" if inks else "RGB")
+    small = _shrink(image, size, tones.to_rgb, "CMYK" if inks else "RGB", resize)
     return to_srgb(small, profile) if profile else small, tones.guess
 
 
@@ -79,14 +85,16 @@ def _shrink(
     size: tuple[int, int],
     convert: Callable[[Image.Image], Image.Image],
     mode: str,
+    resize: str,
 ) -> Image.Image:
-    """The image as ``convert(image).resize(size, reducing_gap=3)`` makes it, in blocks.
+    """The image as ``convert(image).resize(size, resize, reducing_gap=3)`` makes it, in blocks.
 
     Args:
         image: The photo at its full size.
         size: (width, height) of the result.
         convert: From a block of the photo to one of ``mode``.
         mode: ``"RGB"`` or ``"CMYK"``.
+        resize: As of ``decode_image``.
     """
     factors = [
         max(1, int(side / wanted / REDUCED)) for side, wanted in zip(image.size, size, strict=True)
@@ -97,7 +105,7 @@ def _shrink(
         block = convert(image.crop(box)).reduce(factors)
         reduced.paste(block, (box[0] // factors[0], box[1] // factors[1]))
     exact = (0, 0, image.width / factors[0], image.height / factors[1])
-    return reduced.resize(size, Image.Resampling.BILINEAR, box=exact)
+    return reduced.resize(size, Image.Resampling[resize.upper()], box=exact)
 
 
 def is_flat(pixels: np.ndarray) -> bool:

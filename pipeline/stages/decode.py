@@ -34,14 +34,22 @@ class DecodeImages(beam.PTransform):
         """Decodes each record by itself."""
         job = self.job
         function = functools.partial(
-            decode, size=job.image_size, max_pixels=job.max_pixels, keep=job.needs_photo
+            decode,
+            size=job.image_size,
+            max_pixels=job.max_pixels,
+            keep=job.needs_photo,
+            resize=job.resize,
         )
         threads = InThreads(function, self.window, "decode", "decoded", job.processes)
         return split_attempts(records, "InThreads", threads)
 
 
 def decode(
-    record: ImageRecord, size: int, max_pixels: int = MAX_PIXELS, keep: bool = False
+    record: ImageRecord,
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    keep: bool = False,
+    resize: str = "bilinear",
 ) -> Attempt[DecodedImage]:
     """Decodes a photo for the network; see ``decode_image``.
 
@@ -50,16 +58,19 @@ def decode(
         size: Side of the square that the network takes, in pixels.
         max_pixels: Most pixels of an image.
         keep: Whether the encoded photo goes on, too.
+        resize: As of ``decode_image``.
     """
-    return attempt("decode", record.item.key, _decoded, record, size, max_pixels, keep)
+    return attempt("decode", record.item.key, _decoded, record, size, max_pixels, keep, resize)
 
 
-def _decoded(record: ImageRecord, size: int, max_pixels: int, keep: bool) -> DecodedImage:
+def _decoded(
+    record: ImageRecord, size: int, max_pixels: int, keep: bool, resize: str
+) -> DecodedImage:
     if is_head(record.image):
         raise BadImage(
             "unsupported", "a TFRecord shard by its first bytes; --input_format tfrecord reads it"
         )
-    photo = decode_image(record.image, size, max_pixels)
+    photo = decode_image(record.image, size, max_pixels, resize)
     kept = record.image if keep else b""
     item = replace(record.item, guess=photo.guess, photo=kept)
     return DecodedImage(item, photo.pixels, photo.size)

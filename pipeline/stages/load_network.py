@@ -6,10 +6,12 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+from model.inference.onnx_card import card_of, read_card
 from model.inference.segmenter import Segmenter
 from model.inference.tensorflow_notices import without_notices
-from model.presets import PRESETS
+from model.presets import ONNX_SUFFIX, PRESETS
 from pipeline.job_settings import Job
 from pipeline.stages.threads import thread_count, usable_cores
 from pipeline.storage.model_file import content_of_model, local_copy
@@ -32,6 +34,21 @@ def network_of(job: Job) -> Callable[[], Segmenter]:
         job.require_gpu,
         job.engine,
     )
+
+
+def with_card(job: Job) -> Job:
+    """The job with what the card of an ONNX file says of its images; other jobs as they are.
+
+    Raises:
+        ValueError: The card cannot be used, or the job has another size.
+        OSError: It cannot be read.
+    """
+    if not job.model.endswith(ONNX_SUFFIX):
+        return job
+    card = read_card(card_of(local_copy(job.model, job.model_content)))
+    if job.image_size not in (Job.image_size, card.size):
+        raise ValueError(f"its card says size {card.size}, and not {job.image_size}; leave it out")
+    return replace(job, image_size=card.size, resize=card.resize)
 
 
 def load_network(*settings, **more) -> Segmenter:

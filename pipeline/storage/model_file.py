@@ -1,4 +1,4 @@
-"""Model files on any Beam filesystem: their digest, and a local copy."""
+"""Model files on any Beam filesystem: their digest, and a local copy; an ONNX file has a card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
 
-from model.presets import PRESETS
+from model.inference.onnx_card import card_of
+from model.presets import ONNX_SUFFIX, PRESETS
 from pipeline.failures import InputLost
 from pipeline.storage.errors import persistently
 
@@ -18,7 +19,7 @@ _PIECE = 1 << 20
 
 
 def content_of_model(model: str) -> str:
-    """The digest of a preset's weights or of a file, as 32 hex digits.
+    """The digest of a preset's weights or of a file, with its card, as 32 hex digits.
 
     Args:
         model: A preset with weights, or a file on any Beam filesystem.
@@ -51,7 +52,7 @@ def local_copy(model: str, content: str) -> str:
         return model
     cached = _cache() / content / _name(model)
     # The digest is computed again because others may write to the cache.
-    if cached.is_file() and _digest(cached) == content:
+    if all(Path(part).is_file() for part in _files(str(cached))) and _digest(cached) == content:
         return str(cached)
     downloaded = _download(model)
     if content and downloaded.parent.name != content:
@@ -69,26 +70,33 @@ def _download_once(model: str) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     digest = hashlib.blake2b(digest_size=16)
     with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-        part = Path(unfinished) / _name(model)
-        with (
-            FileSystems.open(model, compression_type="uncompressed") as source,
-            part.open("wb") as target,
-        ):
-            while piece := source.read(_PIECE):
-                digest.update(piece)
-                target.write(piece)
-        path = cache / digest.hexdigest() / _name(model)
-        path.parent.mkdir(exist_ok=True)
-        os.replace(part, path)
-    return path
+        for remote in _files(model):
+            with (
+                FileSystems.open(remote, compression_type="uncompressed") as source,
+                Path(unfinished, _name(remote)).open("wb") as target,
+            ):
+                while piece := source.read(_PIECE):
+                    digest.update(piece)
+                    target.write(piece)
+        folder = cache / digest.hexdigest()
+        folder.mkdir(exist_ok=True)
+        for part in Path(unfinished).iterdir():
+            os.replace(part, folder / part.name)
+    return folder / _name(model)
 
 
 def _digest(path: str | Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+    for part in _files(str(path)):
+        with open(part, "rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
     return digest.hexdigest()
+
+
+def _files(model: str) -> tuple[str, ...]:
+    """A model file, and the card of an ONNX file."""
+    return (model, card_of(model)) if model.endswith(ONNX_SUFFIX) else (model,)
 
 
 def _cache() -> Path:

@@ -53,3 +53,25 @@ def test_masks_are_those_of_keras_to_a_level(by_openvino, tmp_path):
         ours = np.asarray(Image.open(path), int)
         theirs = np.asarray(Image.open(tmp_path / "output" / path.relative_to(by_openvino)), int)
         assert np.abs(ours - theirs).max() <= 1
+
+
+def test_an_onnx_file_with_its_card_makes_the_network_s_own_masks(tmp_path):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from tests.model.inference.onnx_files import CARD, SIZE, expected, write_onnx
+
+    write_onnx(tmp_path / "net.onnx", card=CARD | {"divisor": "largest", "resize": "lanczos"})
+    photo = np.random.default_rng(2).integers(0, 200, (70, 50, 3), dtype=np.uint8)
+    small = Image.fromarray(photo).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in" / "large.png")
+    small.save(tmp_path / "in" / "small.png")
+    status, _, err = run("--input=in", "--output=out", "--model=net.onnx", cwd=tmp_path)
+    assert status == 0, err
+    pixels = np.asarray(small)[None]
+    own = expected(pixels, pixels.max())[0] * 255
+    assert own.min() > 0 and np.ptp(own) > 50 and own.max() < 255
+    found = np.asarray(Image.open(tmp_path / "out" / "masks" / "small.png"), float)
+    assert np.abs(found - own).max() <= 1
+    large = Image.fromarray(own.astype(np.float32)).resize((50, 70), Image.Resampling.BILINEAR)
+    found = np.asarray(Image.open(tmp_path / "out" / "masks" / "large.png"), float)
+    assert np.abs(found - np.asarray(large)).max() <= 1

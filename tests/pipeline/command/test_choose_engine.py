@@ -63,7 +63,7 @@ def test_openvino_is_refused_where_it_is_missing_or_cannot_compute(monkeypatch):
     assert refused("--engine=openvino", "--require_gpu").endswith("leave out --require_gpu")
     assert refused("--engine=openvino", "--precision=float16").endswith("--precision float16")
     monkeypatch.setattr(choose_engine, "_is_installed", lambda: False)
-    assert refused("--engine=openvino").endswith("pip install '.[openvino]'")
+    assert "pip install '.[openvino]'" in refused("--engine=openvino")
     assert job("--engine=auto").engine == "keras"
 
 

@@ -170,3 +170,11 @@ def test_broken_exif_leaves_the_image_as_it_is():
     exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x09garbage"
     data = encode_array(quadrants(), "JPEG", exif=exif)
     assert decode_image(data, 64)[1] == (64, 64)
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "bicubic", "lanczos"])
+def test_pixels_are_weighed_as_pillow_does_by_that_name(resize):
+    pixels = np.random.default_rng(1).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    found = decode_image(encode_array(pixels), 32, resize=resize).pixels
+    expected = Image.fromarray(pixels).resize((32, 32), Image.Resampling[resize.upper()])
+    np.testing.assert_array_equal(found, np.asarray(expected))

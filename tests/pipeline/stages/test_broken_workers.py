@@ -122,7 +122,7 @@ def test_after_a_worker_broke_the_network_is_loaded_anew(tmp_path):
     load = functools.partial(load_network, model, content_of_model(model), 32, 1)
     stage = begun(pickle.loads(pickle.dumps(_Segment(load, 1))))
     first = stage.network
-    first._graph.network = None  # As good as gone.
+    first._network = None  # As good as gone.
     with pytest.raises(BrokenWorker):
         given(stage, image(0))
     assert load() is not first
