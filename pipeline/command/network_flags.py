@@ -40,6 +40,10 @@ def add_network_flags(add) -> None:
         help="test-time augmentation; flip takes the mean of a photo's map and of its mirror "
         "image's, for twice the network's time (default: %(default)s)",
     )
+    _add_engine_flags(add)
+
+
+def _add_engine_flags(add) -> None:
     add(
         "--precision",
         choices=("float32", "bfloat16", "float16", "auto"),
