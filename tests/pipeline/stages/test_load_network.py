@@ -40,7 +40,7 @@ def test_what_is_loaded_ahead_is_not_loaded_again(loads):
     load_ahead(job)
     loaded, settings = network_of(job)()
     assert loads == [("basnet_mini", "openvino")] and loaded == "basnet_mini"
-    assert settings[:4] == (224, 3, "flip", "bfloat16") and settings[4] >= 1
+    assert settings[:4] == (Job.image_size, 3, "flip", "bfloat16") and settings[4] >= 1
     wait_for_threads()
 
 
