@@ -63,8 +63,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         written.append(annotations.written)
         notes = (notes, annotations.notes) | "Notes" >> beam.Flatten()
     if job.report:
-        run = run_of(pipeline, job)
-        written.append((masks, failures, notes) | "WriteReport" >> WriteReport(job, run))
+        run, made = run_of(pipeline, job), annotated.made if job.resume else None
+        written.append((masks, failures, notes) | "WriteReport" >> WriteReport(job, run, made))
     summary = WriteSummary(job.output, after=written | "Written" >> beam.Flatten())
     summed_up = (rows, failures, notes) | "WriteSummary" >> summary
     if job.in_shards:

@@ -13,6 +13,10 @@ from tqdm import tqdm
 # Seconds that a terminal that takes nothing (Ctrl-S) may hold up the end of the command.
 PATIENCE = 1.0
 BAR = "{percentage:3.0f}% |{bar:20}| {desc}"
+# Where the text would be cut beside a bar: what is left of the job stands at its end.
+NARROW = "{percentage:3.0f}% {desc}"
+# Columns of a bar but for its text.
+_AROUND = 28
 
 
 class Bar:
@@ -51,10 +55,18 @@ class Bar:
                 return
             bar = self._tqdm
             bar.n, bar.total = done, expected
-            bar.bar_format = "{desc}" if expected is None else BAR
+            fits = len(text) + _AROUND <= self._columns()
+            bar.bar_format = "{desc}" if expected is None else BAR if fits else NARROW
             # Cut by tqdm where the terminal is narrower.
             bar.set_description_str(text, refresh=False)
             bar.refresh()
+
+    def _columns(self) -> int:
+        try:
+            # A terminal that does not say how wide it is has 0.
+            return os.get_terminal_size(self._terminal.fileno()).columns or sys.maxsize
+        except OSError:
+            return sys.maxsize
 
     def clear(self) -> None:
         """Takes the bar off the terminal until it is drawn again."""

@@ -7,6 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import (
+    AzureOptions,
+    HadoopFileSystemOptions,
+    PipelineOptions,
+    S3Options,
+)
 
 from pipeline.output_layout import REPORT, REPORT_CONTENTS
 from pipeline.report.compare import compare, rows_in_journal
@@ -31,7 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="the page (default: report.html in the output; of two, ./comparison.html)",
     )
+    storage = parser.add_argument_group("storage", "Beam's flags, as the job had them")
+    for options in (S3Options, AzureOptions, HadoopFileSystemOptions):
+        options._add_argparse_args(storage)
     arguments = parser.parse_args(argv)
+    FileSystems.set_options(PipelineOptions.from_dictionary(_storage_of(arguments)))
     try:
         if arguments.other is None:
             page = arguments.page or FileSystems.join(arguments.output, REPORT)
@@ -47,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN
     print(page)
     return DONE
+
+
+def _storage_of(arguments: argparse.Namespace) -> dict:
+    """The flags of the storage that are given."""
+    own = ("output", "other", "page")
+    return {name: value for name, value in vars(arguments).items() if value and name not in own}
 
 
 def comparison(first: str, second: str) -> bytes:

@@ -42,6 +42,7 @@ class Run:
         begun: When it was begun, in seconds since 1970; None if nobody knows.
         ended: When its rows were complete.
         versions: Of packages, where the report was made.
+        made: Images that the run has made, where an earlier one may have made others; else None.
     """
 
     job: Job
@@ -49,6 +50,7 @@ class Run:
     begun: float | None
     ended: float
     versions: Mapping[str, str]
+    made: int | None = None
 
     @property
     def seconds(self) -> float | None:

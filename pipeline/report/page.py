@@ -144,8 +144,11 @@ def _tiles(contents: Contents) -> list[dict]:
     ]
     if run.seconds is not None:
         tiles.append(tile("Time", _duration(run.seconds)))
-        if not run.job.resume:
-            tiles.append(tile("Images a second", f"{figures.images / run.seconds:.3g}"))
+        made = run.made if run.job.resume else figures.images
+        if run.job.resume and made is not None:
+            tiles.append(tile("Masks of this run", f"{made:,}"))
+        if made:
+            tiles.append(tile("Images a second", f"{made / run.seconds:.3g}"))
     if figures.with_truth:
         tiles.append(tile("With truth", f"{figures.with_truth:,}"))
         for name, title in (("iou", "Mean IoU"), ("mae", "Mean MAE"), ("s_measure", "S-measure")):

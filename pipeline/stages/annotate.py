@@ -6,6 +6,8 @@ on the whole composite, as hints on one transform in it would cut it in two.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import apache_beam as beam
 
 from pipeline.job_settings import Job
@@ -16,11 +18,24 @@ from pipeline.stages.gather_masks import GatherMasks
 from pipeline.stages.journal import WriteJournal
 from pipeline.stages.load import Load
 from pipeline.stages.load_network import network_of
-from pipeline.stages.outcomes import Outcome
 from pipeline.stages.score import ScoreMasks
 from pipeline.stages.segment import SegmentImages
 from pipeline.stages.write import WriteAndScore
 from pipeline.storage.raw_records import fields_of
+
+
+class Annotated(NamedTuple):
+    """An ``Outcome``, and what of it is new.
+
+    Attributes:
+        results: Blocks of the ``MetricsRow`` of all images that were read.
+        failures: ``Failure`` of those that have no mask.
+        made: Blocks of the rows of images that no earlier run had finished.
+    """
+
+    results: beam.PCollection
+    failures: beam.PCollection
+    made: beam.PCollection
 
 
 class Annotate(beam.PTransform):
@@ -34,7 +49,7 @@ class Annotate(beam.PTransform):
         super().__init__()
         self.job = job
 
-    def expand(self, sources) -> Outcome:
+    def expand(self, sources) -> Annotated:
         """Loads, decodes, segments, writes, scores, and notes in the journal."""
         job, scores = self.job, self.job.masks is not None
         load = Load(job.output, scores=scores, timeout=job.read_timeout, fields=fields_of(job))
@@ -61,12 +76,14 @@ class Annotate(beam.PTransform):
         journaled = done | "WriteJournal" >> WriteJournal(job.output)
         # Not flattened before: local runners would gather all rows there, and then write them.
         renewed = loaded.renewed | "RenewJournal" >> WriteJournal(job.output)
+        made = journaled | "PackNew" >> Pack()
         rows = (
-            journaled | "PackNew" >> Pack(),
+            made,
             renewed | "PackRenewed" >> Pack(),
             loaded.rows | "PackKept" >> Pack(),
         )
-        return Outcome(
+        return Annotated(
             rows | "Rows" >> beam.Flatten(),
             failed | "Failures" >> beam.Flatten(),
+            made,
         )

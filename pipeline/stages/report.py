@@ -20,6 +20,7 @@ from pipeline.report.failed import Failed
 from pipeline.report.figures import Figures
 from pipeline.report.galleries import Picks
 from pipeline.report.page import render
+from pipeline.stages.blocks import unpack
 from pipeline.stages.gather import Gather
 from pipeline.stages.summary import count_and_example
 from pipeline.storage.files import write_file
@@ -44,12 +45,14 @@ class WriteReport(beam.PTransform):
     Args:
         job: The settings.
         run: How it is run.
+        made: With ``--resume``, blocks of the rows that this run has made; else None.
     """
 
-    def __init__(self, job: Job, run: Run):
+    def __init__(self, job: Job, run: Run, made: beam.PCollection | None = None):
         super().__init__()
         self.job = job
         self.run = run
+        self.made = made
 
     def expand(self, rows_failures_notes):
         """Gathers, draws, writes."""
@@ -61,8 +64,12 @@ class WriteReport(beam.PTransform):
         )
         failed = failures | "Failed" >> beam.CombineGlobally(GatherFailures())
         gathered = rows | "Gather" >> Gather(GatherRows())
+        made = None
+        if self.made is not None:
+            counts = self.made | "Made" >> beam.Map(lambda block: len(unpack(block)))
+            made = AsSingleton(counts | "SumMade" >> beam.CombineGlobally(sum))
         return gathered | "Write" >> beam.Map(
-            write_report, AsSingleton(failed), AsDict(noted), self.run
+            write_report, AsSingleton(failed), AsDict(noted), self.run, made
         )
 
 
@@ -113,7 +120,11 @@ class GatherFailures(beam.CombineFn):
 
 
 def write_report(
-    gathered: Gathered, failed: Failed, notes: Mapping[str, tuple[int, str]], run: Run
+    gathered: Gathered,
+    failed: Failed,
+    notes: Mapping[str, tuple[int, str]],
+    run: Run,
+    made: int | None = None,
 ) -> None:
     """Writes the report, and what it is made of.
 
@@ -122,9 +133,10 @@ def write_report(
         failed: Likewise of the failures.
         notes: What is said of the input to the number of cases and an example.
         run: How the job is run.
+        made: Images that this run has made; None for all.
     """
     figures, picks = gathered
-    run = replace(run, ended=time.time(), versions=versions())
+    run = replace(run, ended=time.time(), versions=versions(), made=made)
     made = contents(run, figures, failed, notes, picks.rows())
     write_file(run.job.output, REPORT_CONTENTS, made.to_json())
     write_file(run.job.output, REPORT, render(made, draw_all(made.rows(), run.job)))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.clouds import CLOUDS
 from tests.end_to_end.command import ROOT, run, write_network
 from tests.pipeline.shard_files import files_below
 
@@ -54,8 +56,11 @@ def test_the_report_is_made_again_and_after_a_resume_shows_finished_images(job):
     command = [sys.executable, "-m", "pipeline.report", "output"]
     subprocess.run(command, cwd=job, env={"PYTHONPATH": str(ROOT)}, check=True)
     assert page.read_bytes() == before
+    min((job / "output" / "masks" / "c").iterdir()).unlink()
     status, out, err = run(*FLAGS, "--truth=truth", "--resume", cwd=job)
-    assert status == 0 and "(12 of an earlier run)" in out, err
+    assert status == 0 and "(11 of an earlier run)" in out, err
+    text = page.read_text()
+    assert "<dt>Masks of this run</dt><dd>1</dd>" in text and "<dt>Images a second</dt>" in text
     again = data_of(page)
     assert all(row["pictures"].keys() == {"truth", "errors"} for row in again["rows"])
     assert len(again["rows"]) == 12
@@ -136,3 +141,28 @@ def test_two_outputs_are_compared(job):
     )
     assert done.returncode == 1
     assert done.stderr.startswith("pipeline.report: missing holds no journal/report.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CLOUDS, ids=lambda kind: kind.__name__)
+def test_the_report_of_an_output_in_a_bucket_is_made_again_and_compared(job, tmp_path, kind):
+    cloud = kind(tmp_path)
+    try:
+        for path in (job / "in" / "c").iterdir():
+            cloud.put(f"in/c/{path.name}", path.read_bytes())
+        output = f"{cloud.root}/out"
+        flags = ("--model=net.keras", "--image_size=64", f"--input={cloud.root}/in", *cloud.flags)
+        status, _, err = run(*flags, f"--output={output}", cwd=job, **cloud.environment)
+        assert status == 0, err
+        before = cloud.get("out/report.html")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **cloud.environment}
+        for outputs, page in (([output], f"{output}/report.html"), ([output] * 2, "two.html")):
+            command = [sys.executable, "-m", "pipeline.report", *outputs, "--page", page]
+            done = subprocess.run(
+                [*command, *cloud.flags], cwd=tmp_path, env=environment, capture_output=True
+            )
+            assert (done.returncode, done.stdout) == (0, f"{page}\n".encode()), done.stderr
+        assert cloud.get("out/report.html") == before
+        assert not any(row["troubles"] for row in data_of(tmp_path / "two.html")["rows"])
+    finally:
+        cloud.close()

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from pipeline.failures import Failure
 from pipeline.job_settings import Job
 from pipeline.records import Item, Origin, Truth
+from pipeline.report.__main__ import main
 from pipeline.report.contents import Run, contents, versions
 from pipeline.report.draw import draw_all
 from pipeline.report.failed import Failed
@@ -16,6 +17,7 @@ from pipeline.report.figures import Figures
 from pipeline.report.galleries import Picks
 from pipeline.report.page import render
 from pipeline.stages.score import score
+from pipeline.storage.journal_files import append, start
 from tests.pipeline.encoded import encode_array
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -79,10 +81,49 @@ def browser():
         launched.close()
 
 
+@pytest.fixture(scope="module")
+def comparison(report):
+    """The comparison of two outputs: in the second, every other mask is moved aside."""
+    folder = report.parent
+    for number, name in enumerate(("first", "second")):
+        output, rows, figures = folder / name, [], Figures()
+        (output / "masks").mkdir(parents=True)
+        (output / "metrics").mkdir()
+        for one in range(12):
+            _, mask, truth = photo_and_masks(one)
+            mask = np.roll(mask, 40 * number * (one % 2), axis=1)
+            (output / f"masks/{one}.png").write_bytes(encode_array(mask))
+            files = {"path": str(folder / f"{one}.png"), "truth": str(folder / f"{one}-truth.png")}
+            truth, origin = Truth(encode_array(truth)), Origin(f"masks/{one}.png", **files)
+            key = EVIL if one == 1 else f"c/{one:02d}.png"
+            rows.append(score(Item(key, f"masks/{one}.png", "c", truth, origin=origin), mask))
+            figures.add(rows[-1].values, rows[-1].size, "ok", rows[-1].level_counts)
+        lines = [row.to_json() for row in sorted(rows, key=lambda row: row.key)]
+        (output / "metrics" / "metrics-00000-of-00001.jsonl").write_text("\n".join(lines))
+        job = Job(str(output), inputs=("photos",))
+        start(job)
+        append(str(output), rows)
+        run = Run(job, "FnApiRunner", 0.0, 90.0, versions())
+        made = contents(run, figures, Failed(), {}, {})
+        (output / "journal" / "report.json").write_bytes(made.to_json())
+    page = folder / "comparison.html"
+    assert main([str(folder / "first"), str(folder / "second"), "--page", str(page)]) == 0
+    return page
+
+
 @pytest.fixture(params=[("light", 1400), ("dark", 400)], ids=["light", "dark"])
 def page(request, browser, report):
     """The page, and after the test: nothing on the console, nothing asked of a network."""
-    scheme, width = request.param
+    yield from opened_page(browser, report, *request.param)
+
+
+@pytest.fixture
+def page_of_two(browser, comparison):
+    """Likewise the comparison."""
+    yield from opened_page(browser, comparison, "dark", 400)
+
+
+def opened_page(browser, path, scheme, width):
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     )
@@ -91,7 +132,7 @@ def page(request, browser, report):
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("dialog", lambda dialog: said.append(dialog.message))
     opened.on("request", lambda asking: asked.append(asking.url))
-    opened.goto(report.as_uri())
+    opened.goto(path.as_uri())
     yield opened
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
@@ -191,16 +232,46 @@ def test_pictures_side_by_side(page):
     ]  # fmt: skip
 
 
+def test_a_comparison_is_sorted_filtered_and_enlarged(page_of_two):
+    page = page_of_two
+    page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert EVIL in names(page)
+    page.locator('[data-gallery="worse"]').click()
+    worse = names(page)
+    assert worse and all(name == EVIL or int(name[2:4]) % 2 for name in worse)
+    choose_all(page)
+    button = page.locator('#table thead [data-sort="iou_change"]')
+    button.click()
+    column = page.locator("#table thead button").evaluate_all(
+        "all => all.findIndex(one => one.dataset.sort === 'iou_change')"
+    )
+    texts = page.locator(f"#table tbody tr:visible td:nth-of-type({column})").all_inner_texts()
+    changes = [float(text.replace("\N{MINUS SIGN}", "-")) for text in texts]
+    assert len(changes) == 6 and changes == sorted(changes) and changes[0] < -0.1
+    page.get_by_label("Name").fill("03")
+    page.locator("#cards li:visible .card").first.click()
+    for view in ("Second over photo", "Truth", "Hits and misses: second", "First over photo"):
+        page.get_by_role("button", name=view, exact=True).click()
+        assert page.locator("#stage img").count() == (1 if view == "Truth" else 2)
+    page.keyboard.press("Escape")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    assert serious(axe.run(page)) == []
+
+
 def test_axe_finds_no_serious_fault(page):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     choose_all(page)
     for step in ("page", "large view"):
         if step == "large view":
             page.locator("#cards li:visible .card").first.click()
-        found = axe.run(page).response["violations"]
-        faults = [
-            (one["id"], one["nodes"][0]["html"])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert faults == [], step
+        assert serious(axe.run(page)) == [], step
+
+
+def serious(found):
+    """The faults that axe calls serious."""
+    return [
+        (one["id"], one["nodes"][0]["html"])
+        for one in found.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -38,6 +38,14 @@ def test_the_bar_is_one_line_that_is_drawn_over():
         assert screen(sent + read()) == [""]
 
 
+def test_where_there_is_no_room_for_a_bar_the_text_is_whole():
+    text = "1630 of about 2500 images, 142.5 images/s, 0:06 left"
+    with a_bar() as (bar, read):
+        bar.show(text, 1630, 2500)
+        (line,) = screen(read())
+        assert line == f" 65% {text}"
+
+
 def test_what_is_written_meanwhile_stands_above_the_bar():
     with a_bar() as (bar, read):
         bar.show("5 of 10 images", 5, 10)
