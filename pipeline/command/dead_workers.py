@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from grpc import RpcError
+
 # Beam gives this name to the threads that wait for a worker process. They raise when it dies.
 BEAMS_NAME = "run_worker"
 # Seconds that Beam has to notice by itself and to end its other workers.
@@ -34,7 +36,9 @@ def watch_workers(last_words: Callable[[str], str], grace: float = GRACE) -> Non
         os._exit(1)
 
     def hook(failure: threading.ExceptHookArgs) -> None:
-        usual(failure)
+        # A connection that ended with its worker says nothing; the worker's death is said.
+        if failure.exc_type is not RpcError:
+            usual(failure)
         if failure.thread is not None and failure.thread.name == BEAMS_NAME:
             timer = threading.Timer(grace, end, [f"a worker has died: {failure.exc_value}"])
             timer.daemon = True

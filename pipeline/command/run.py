@@ -13,8 +13,8 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from pipeline.command import endings
 from pipeline.command.dead_workers import watch_workers
-from pipeline.command.endings import JobEnded, OutOfTouch, how_to_go_on, last_line, reason_of
 from pipeline.command.interrupts import LastWords
 from pipeline.command.last_lines import read_summary, report
 from pipeline.command.logs import set_up_logging
@@ -33,7 +33,6 @@ from pipeline.command.runners import (
 )
 from pipeline.command.running import begin, claimed, end, made_into, submitted
 from pipeline.command.validate import validate
-from pipeline.failures import ended_by
 from pipeline.job_settings import Job
 from pipeline.output_layout import OUTPUTS, RESULTS, SUMMARY, TEMPORARY
 from pipeline.storage.errors import in_words
@@ -69,7 +68,7 @@ def annotate(
         print(_plan(job, options))
         return DONE
     words = last_words or LastWords("")
-    words.text = how_to_go_on(options)
+    words.text = endings.how_to_go_on(options)
     started = time.monotonic()
     try:
         try:
@@ -80,9 +79,9 @@ def annotate(
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return USAGE
     except Exception as error:
-        if not isinstance(error, JobEnded | OutOfTouch) and ended_by(error) is None:
+        if not endings.is_understood(error):
             traceback.print_exc()
-        print(f"{PROGRAM}: {reason_of(error)}; {words.text}", file=sys.stderr)
+        print(f"{PROGRAM}: {endings.reason_of(error)}; {words.text}", file=sys.stderr)
         return BROKEN
     if result is None:
         return DONE
@@ -155,13 +154,13 @@ def run(
         _wait(result, remote, options)
         goes_on = False
         _tidy(job)
-    except JobEnded:
+    except endings.JobEnded:
         goes_on = False
         raise
     finally:
         if not goes_on:
             end(job.output)
-            words.text = how_to_go_on(options)
+            words.text = endings.how_to_go_on(options)
     return result
 
 
@@ -186,7 +185,7 @@ def _watch(options: AnnotateOptions, progress: Progress) -> None:
 
     def last_words(reason: str) -> str:
         progress.close()
-        return f"{PROGRAM}: the job broke: {reason}; {how_to_go_on(options)}"
+        return f"{PROGRAM}: the job broke: {reason}; {endings.how_to_go_on(options)}"
 
     watch_workers(last_words)
     if workers_elsewhere(options) or only_built(options):
@@ -261,12 +260,12 @@ def _wants_to_wait(remote: RemoteJob, job: Job, options: AnnotateOptions, words:
     words.text = (
         f"{remote.outlook}: {remote.address}; it is done when "
         f"{FileSystems.join(job.output, SUMMARY)} is there; {remote.how_to_cancel}; if it ends "
-        f"before, {how_to_go_on(options)}"
+        f"before, {endings.how_to_go_on(options)}"
     )
     try:
         submitted(job.output, remote)
     except Exception as error:
-        raise OutOfTouch(
+        raise endings.OutOfTouch(
             f"job {remote.id} was submitted, but {MARK} in {job.output} could not be written, so "
             f"nothing bars a second job: {in_words(error)}"
         ) from error
@@ -291,9 +290,11 @@ def _wait(result: PipelineResult, remote: RemoteJob | None, options: AnnotateOpt
         if remote is None:
             raise
         if not is_over(remote, result, options):
-            raise OutOfTouch(f"lost touch with the job: {last_line(error)}") from error
+            raise endings.OutOfTouch(
+                f"lost touch with the job: {endings.last_line(error)}"
+            ) from error
         state = result.state
         if state == PipelineState.FAILED:
-            raise JobEnded(reason_of(error)) from error
+            raise endings.JobEnded(endings.reason_of(error)) from error
     if state != PipelineState.DONE:
-        raise JobEnded(f"the job ended as {state}")
+        raise endings.JobEnded(f"the job ended as {state}")

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.worker import data_plane
 
 from pipeline.command.dead_workers import BEAMS_NAME
+from pipeline.command.endings import is_understood, reason_of
 
 # A thread of Beam's that waits for a worker fails; the main thread does what the test says.
 PROGRAM = """
@@ -42,6 +44,21 @@ def test_a_run_that_waits_for_a_dead_worker_is_ended():
 def test_the_thread_is_named_as_beam_names_it():
     source = inspect.getsource(worker_handlers.SubprocessSdkWorkerHandler.start_worker)
     assert f"name='{BEAMS_NAME}'" in source and "target=self.worker.run" in source
+
+
+def test_a_connection_that_ends_with_its_worker_is_not_reported():
+    program = PROGRAM.replace("NAME", "'x'").replace("GRACE", "1").replace("SLEEP", "0.1")
+    program = program.replace('RuntimeError("return code -9")', "__import__('grpc').RpcError()")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("ended by itself\n", "")
+
+
+def test_a_worker_that_the_runner_misses_is_said_in_plain_words():
+    source = inspect.getsource(data_plane)
+    error = RuntimeError("Channel closed prematurely.")
+    assert f"raise {error!r}" in source
+    assert is_understood(error) and "a worker process has died" in reason_of(error)
+    assert not is_understood(RuntimeError("another"))
 
 
 def test_a_run_that_ends_in_time_keeps_its_status():
