@@ -83,19 +83,24 @@ def _inside_error(prediction: np.ndarray, truth: np.ndarray) -> float:
         prediction: uint8 (H, W), the object and the pixels around it, as far as there are any.
         truth: bool (H, W), likewise.
     """
-    errors = np.pad(~prediction * truth, _PAD)
+    inside = ~prediction * truth
+    errors = np.pad(inside, _PAD)
     _spread(errors, truth)
-    before, after = _PAD - _BLUR_RADIUS, _PAD + _BLUR_RADIUS
-    total = 0.0
+    total, size = 0.0, 2 * _BLUR_RADIUS
     for rows, columns in _blocks(truth.shape, _BLUR_BLOCK):
-        window = errors[rows.start + before : rows.stop + after]
-        window = window[:, columns.start + before : columns.stop + after]
-        middle = slice(_BLUR_RADIUS, -_BLUR_RADIUS)
-        own, largest = window[middle, middle] * truth[rows, columns], int(window.max())
-        if window.min() == largest:
+        own = inside[rows, columns]
+        if not own.any():
+            continue
+        # Often a thin strip along an edge.
+        some_rows, some_columns = bounding_box(own > 0)
+        top = rows.start + some_rows.start + _PAD - _BLUR_RADIUS
+        left = columns.start + some_columns.start + _PAD - _BLUR_RADIUS
+        own = own[some_rows, some_columns]
+        window = errors[top : top + own.shape[0] + size, left : left + own.shape[1] + size]
+        if window.min() == window.max():
             # The mean of equal errors is that error.
             total += int(own.sum(dtype=np.int64))
-        elif own.any():
+        else:
             total += float(np.minimum(_blurred(window), own).sum())
     return total
 
@@ -189,17 +194,15 @@ def _discount_of(levels: np.ndarray, squares: np.ndarray) -> float:
     counts, width = levels > 0, len(levels)
     if_counted = np.negative(counts, dtype=np.uint16, casting="unsafe")  # All bits, or none.
     nearest = squares[_REACH : _REACH + width].copy()
-    aside, largest = np.empty_like(nearest), _FAR
-    for number, (step, least) in enumerate(_by_promise(squares, width)):
+    found, largest = np.empty_like(nearest), _FAR
+    for number, (aside, least) in enumerate(_by_promise(squares, width)):
         if number % _LOOK_AFTER == 0:
-            largest = np.bitwise_and(nearest, if_counted, out=aside).ravel().max()
+            largest = np.bitwise_and(nearest, if_counted, out=found).ravel().max()
         if least >= largest:
             break
         # By Pythagoras, of the nearest pixel in each column.
-        left, right = _REACH - step, _REACH + step
-        np.minimum(squares[left : left + width], squares[right : right + width], out=aside)
-        aside += np.uint16(step * step)
-        np.minimum(nearest, aside, out=nearest)
+        np.add(squares[_REACH + aside :][:width], np.uint16(aside * aside), out=found)
+        np.minimum(nearest, found, out=nearest)
     found, levels = nearest[counts], levels[counts]
     near = found < _FAR
     # A dot product would depend on the threads of BLAS in its last digits.
@@ -207,12 +210,14 @@ def _discount_of(levels: np.ndarray, squares: np.ndarray) -> float:
 
 
 def _by_promise(squares: np.ndarray, width: int) -> Iterator[tuple[int, int]]:
-    """Steps aside, and the smallest squared distance that each may find, the smallest first."""
-    windows = sliding_window_view(squares.min(axis=1), width).min(axis=1).astype(np.int64)
-    steps = np.arange(1, _REACH + 1)
-    least = np.minimum(windows[_REACH - steps], windows[_REACH + steps]) + steps**2
+    """Steps to the left (less than 0) and to the right, by the least that each may find, squared.
+
+    Those come first that may find the least.
+    """
+    windows = sliding_window_view(squares.min(axis=1), width).min(axis=1)
+    least = windows.astype(np.int64) + np.arange(-_REACH, _REACH + 1) ** 2
     order = np.argsort(least)
-    return zip(steps[order].tolist(), least[order].tolist(), strict=True)
+    return zip((order - _REACH).tolist(), least[order].tolist(), strict=True)
 
 
 def _vertical_distance(truth: np.ndarray) -> np.ndarray:
