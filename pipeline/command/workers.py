@@ -20,7 +20,7 @@ from pipeline.storage.mask_parts import PART_BYTES
 # takes while the largest image is decoded; and what one takes while it is scored.
 _PROCESS = 1 << 30
 _DECODED_PIXEL = 16
-_SCORED_PIXEL = 54
+_SCORED_PIXEL = 40
 # Likewise while its cutout is made, as WebP; as PNG 10.
 _CUT_PIXEL = 20
 # Likewise while its annotations are made.

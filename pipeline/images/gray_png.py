@@ -13,8 +13,8 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 # Eleven masks of 12 megapixels take 12 ms and 327 kB on average, and by Pillow, which packs runs,
-# too, 92 ms and 318 kB. Other packers of the same rows: zlib 45 ms, ISA-L 9 ms for a quarter more
-# bytes, libdeflate 33 ms for a twentieth less.
+# too, 92 ms and 318 kB. Where rows packed like this take 9 ms, zlib takes 45, libdeflate 29 for 4 %
+# fewer bytes, and ISA-L 6 for 24 % more.
 LEVEL, STRATEGY = 1, zlib_ng.Z_RLE
 # Up to so many pixels a filter of several times the work is used: at 1 megapixel it saves 9 % of
 # the file, at 12 megapixels 2 %.
