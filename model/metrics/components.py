@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from model.metrics.bits import BitMask
 
@@ -18,6 +15,9 @@ def count_components(mask: np.ndarray) -> int:
     """Counts the 8-connected parts of a mask, bool (H, W)."""
     first, last = BitMask.of(mask).runs()
     if first.count() * _PIXELS_A_RUN > mask.size:
+        # Imported here, as below: they take long, and the first mask is written without them.
+        from scipy import ndimage
+
         return int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
     return _count_joined(*(_places(ends) for ends in (first, last)), first.width + 2)
 
@@ -36,6 +36,9 @@ def _count_joined(first: np.ndarray, last: np.ndarray, stride: int) -> int:
         last: int64 (N,), of their last.
         stride: What the number of a pixel is larger by than that of the one above it.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     # The runs above that touch a run follow one another: from the first that ends no earlier than
     # at the pixel up left of it, to the last that begins no later than at the one up right.
     begin = np.searchsorted(last, first - stride - 1)
