@@ -30,6 +30,10 @@ class FakeDataflow(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("localhost", 0), _Handler)
+        self.reset()
+
+    def reset(self):
+        """Forgets all jobs."""
         self.jobs, self.state, self.error = {}, "JOB_STATE_RUNNING", None
         self.tells_metrics = True
 

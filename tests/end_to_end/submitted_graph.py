@@ -1,12 +1,6 @@
-"""Runs a graph as it was submitted, and measures what passed each of its collections.
+"""Runs a graph as it was submitted, and measures what passed each of its collections."""
 
-``python -m tests.end_to_end.submitted_graph GRAPH MEASURED``, in a process of its own.
-"""
-
-import json
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 from apache_beam.metrics import monitoring_infos
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -20,6 +14,7 @@ def measure(graph):
 
     Beam takes the sizes of a sample of the elements, at first of all.
     """
+    graph = api.Pipeline.FromString(graph.SerializeToString())
     for environment in graph.components.environments.values():
         environment.urn, environment.payload = "beam:env:embedded_python:v1", b""
         del environment.dependencies[:]
@@ -88,8 +83,3 @@ def between_workers(graph):
         for collection in step.inputs.values()
         if makers.get(collection, step.environment_id) != step.environment_id
     }
-
-
-if __name__ == "__main__":
-    found = measure(api.Pipeline.FromString(Path(sys.argv[1]).read_bytes()))
-    Path(sys.argv[2]).write_text(json.dumps(found))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model.annotations.brush import encode_brush
-from tests.end_to_end.command import run, write_network
+from tests.end_to_end.command import run_here, write_network
 from tests.end_to_end.test_input import photo
 from tests.pipeline.shard_files import files_below
 
@@ -22,7 +22,7 @@ def job(tmp_path_factory):
     write_network(folder / "net.keras")
     for name in ("a.jpg", "c/b.jpg", "c/d.png"):
         photo(folder / "in" / name)
-    status, out, err = run(*FLAGS, *ALL, cwd=folder)
+    status, out, err = run_here(*FLAGS, *ALL, cwd=folder)
     assert status == 0 and out.startswith("3 images, 0 failures, "), err
     return folder
 
@@ -41,9 +41,9 @@ def test_each_format_has_its_files(job):
 @pytest.mark.slow
 def test_a_finished_job_is_given_annotations_without_computing_again(job):
     flags = (*FLAGS, "--output=later")
-    status, _, err = run(*flags, cwd=job)
+    status, _, err = run_here(*flags, cwd=job)
     assert status == 0 and not (job / "later" / "annotations").exists(), err
-    status, out, err = run(*flags, *ALL, "--resume", cwd=job)
+    status, out, err = run_here(*flags, *ALL, "--resume", cwd=job)
     assert status == 0, err
     assert out.startswith("3 images (3 of an earlier run), 0 failures, "), out
     found = written(job / "later" / "annotations")
@@ -72,7 +72,7 @@ def rows(output):
 def test_masks_are_scored_against_corrections(job):
     (job / "export.json").write_text(json.dumps(corrected(job, "object")))
     masks = ("--masks=output/masks", "--truth=export.json", "--output=scored")
-    status, out, err = run(*masks, "--annotations", "coco", cwd=job)
+    status, out, err = run_here(*masks, "--annotations", "coco", cwd=job)
     assert status == 0 and out.startswith("2 images, 0 failures"), err
     assert err.splitlines() == [
         "1 images are not labelled yet, such as c/d.png",
@@ -90,7 +90,7 @@ def test_masks_are_scored_against_corrections(job):
 @pytest.mark.slow
 def test_corrections_are_the_truth_of_a_job(job):
     (job / "export.json").write_text(json.dumps(corrected(job, "object")))
-    status, out, err = run(*FLAGS, "--truth=export.json", "--output=again", cwd=job)
+    status, out, err = run_here(*FLAGS, "--truth=export.json", "--output=again", cwd=job)
     assert status == 0 and out.startswith("3 images, 0 failures"), err
     assert err.splitlines() == [
         "1 images are not labelled yet, such as c/d.png",
@@ -106,12 +106,12 @@ def test_a_resumed_job_scores_again_what_an_annotator_has_changed(job):
     tasks = corrected(job, "object")
     (job / "more.json").write_text(json.dumps(tasks))
     flags = (*FLAGS, "--truth=more.json", "--output=changed")
-    status, _, err = run(*flags, cwd=job)
+    status, _, err = run_here(*flags, cwd=job)
     assert status == 0, err
     before = rows(job / "changed")
     tasks[0]["annotations"][0]["result"] = tasks[1]["annotations"][0]["result"]
     (job / "more.json").write_text(json.dumps(tasks))
-    status, out, err = run(*flags, "--resume", cwd=job)
+    status, out, err = run_here(*flags, "--resume", cwd=job)
     assert status == 0, err
     assert out.startswith("3 images (2 of an earlier run), 0 failures"), out
     after = rows(job / "changed")

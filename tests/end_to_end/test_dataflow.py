@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 from types import SimpleNamespace
@@ -15,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import ROOT, run, said, start, write_network
+from tests.end_to_end.command import ROOT, run_here, said, start, write_network
 from tests.end_to_end.fake_dataflow import (
     fake_dataflow,
     fake_storage,
     graph_of,
     write_credentials,
 )
-from tests.end_to_end.submitted_graph import between_workers, grouped, hinted, side_inputs
+from tests.end_to_end.submitted_graph import between_workers, grouped, hinted, measure, side_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -30,25 +28,35 @@ IMAGE = "europe-docker.pkg.dev/project/images/annotator:1"
 CANCEL = "gcloud dataflow jobs cancel {} --region=europe-west1 --project=project"
 
 
-@pytest.fixture
-def cloud(tmp_path):
-    """Both services, three photos, and what a user gives to reach them."""
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    """Both services, and what a user gives to reach them."""
+    folder = tmp_path_factory.mktemp("services")
     with fake_dataflow() as service, fake_storage() as (bucket, environment):
-        write_credentials(tmp_path / "key.json", service)
-        write_network(tmp_path / "net.keras")
-        bucket.blob("net.keras").upload_from_filename(tmp_path / "net.keras")
-        upload_photos(bucket, 3)
+        write_credentials(folder / "key.json", service)
+        write_network(folder / "net.keras")
         flags = (
             *("--runner=DataflowRunner", "--project=project", "--region=europe-west1"),
             *("--temp_location=gs://bucket/temp", f"--dataflow_endpoint={service.endpoint}"),
-            f"--setup_file={ROOT / 'setup.py'}",
+            f"--sdk_container_image={IMAGE}",
             *("--input=gs://bucket/in", "--output=gs://bucket/out"),
             *("--model=gs://bucket/net.keras", "--image_size=64"),
         )
-        variables = {**environment, "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json")}
+        variables = {**environment, "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "key.json")}
         yield SimpleNamespace(
-            service=service, bucket=bucket, flags=flags, here={"cwd": tmp_path, **variables}
+            service=service, bucket=bucket, flags=flags, variables=variables, folder=folder
         )
+
+
+@pytest.fixture
+def cloud(services, tmp_path):
+    """A service without jobs, and a bucket that holds three photos and a network."""
+    services.service.reset()
+    services.bucket.delete_blobs(list(services.bucket.list_blobs()))
+    services.bucket.blob("net.keras").upload_from_filename(services.folder / "net.keras")
+    upload_photos(services.bucket, 3)
+    services.here = {"cwd": tmp_path, **services.variables}
+    return services
 
 
 def upload_photos(bucket, count):
@@ -74,24 +82,17 @@ def launched(cloud, *flags):
     return process, list(cloud.service.jobs)[-1]
 
 
-def run_submitted(cloud, job):
+def run_submitted(cloud, job, monkeypatch):
     """Does what Dataflow's workers would; returns the graph and what passed its collections."""
-    graph, folder = graph_of(cloud.service.jobs[job], cloud.bucket), cloud.here["cwd"]
-    (folder / "graph").write_bytes(graph.SerializeToString())
-    command = [sys.executable, "-m", "tests.end_to_end.submitted_graph"]
-    subprocess.run(
-        [*command, folder / "graph", folder / "measured"],
-        cwd=ROOT,
-        env={**os.environ, **{k: v for k, v in cloud.here.items() if k != "cwd"}},
-        check=True,
-        timeout=300,
-    )
-    return graph, json.loads((folder / "measured").read_text())
+    graph = graph_of(cloud.service.jobs[job], cloud.bucket)
+    for name, value in cloud.variables.items():
+        monkeypatch.setenv(name, value)
+    return graph, measure(graph)
 
 
-def test_a_job_is_submitted_waited_for_and_reported(cloud):
-    process, job = launched(cloud, f"--sdk_container_image={IMAGE}")
-    run_submitted(cloud, job)
+def test_a_job_is_submitted_waited_for_and_reported(cloud, monkeypatch):
+    process, job = launched(cloud, f"--setup_file={ROOT / 'setup.py'}")
+    run_submitted(cloud, job, monkeypatch)
     cloud.service.state = "JOB_STATE_DONE"
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -110,10 +111,10 @@ def test_a_job_is_submitted_waited_for_and_reported(cloud):
     assert {"model/weights/basnet_mini.weights.h5", "pipeline/build.py", "setup.py"} <= files
 
 
-def test_a_job_that_is_done_is_done_although_its_counters_cannot_be_read(cloud):
-    assert run(*cloud.flags, "--runner=DirectRunner", **cloud.here)[0] == 0
+def test_a_job_that_is_done_is_done_although_its_counters_cannot_be_read(cloud, monkeypatch):
+    assert run_here(*cloud.flags, "--runner=DirectRunner", **cloud.here)[0] == 0
     process, job = launched(cloud, "--resume")
-    run_submitted(cloud, job)
+    run_submitted(cloud, job, monkeypatch)
     cloud.service.state, cloud.service.tells_metrics = "JOB_STATE_DONE", False
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -121,15 +122,15 @@ def test_a_job_that_is_done_is_done_although_its_counters_cannot_be_read(cloud):
     assert out.startswith("3 images (some may be of an earlier run), 0 failures, ")
 
 
-def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud):
+def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud, monkeypatch):
     sides = {}
     for count in (3, 12):
         upload_photos(cloud.bucket, count)
-        status, _, err = run(
+        status, _, err = run_here(
             *cloud.flags, f"--output=gs://bucket/{count}", "--no_wait_until_finish", **cloud.here
         )
         assert status == 0, err
-        graph, measured = run_submitted(cloud, list(cloud.service.jobs)[-1])
+        graph, measured = run_submitted(cloud, list(cloud.service.jobs)[-1], monkeypatch)
         assert max(of["largest"] for of in measured.values()) > 50_000  # Photos were measured.
         for collection, step in (grouped(graph) | between_workers(graph)).items():
             assert measured[collection]["largest"] < 10_000, step
@@ -150,7 +151,7 @@ def test_nothing_large_is_shuffled_and_no_side_input_grows_with_the_images(cloud
 
 
 def test_a_job_that_is_not_waited_for_bars_a_second_one_until_it_has_ended(cloud):
-    status, out, err = run(*cloud.flags, "--no_wait_until_finish", **cloud.here)
+    status, out, err = run_here(*cloud.flags, "--no_wait_until_finish", **cloud.here)
     assert status == 0, err
     (job,) = cloud.service.jobs
     assert out.count("\n") == 1 and out.startswith(f"job {job} goes on without this command: https")
@@ -158,30 +159,30 @@ def test_a_job_that_is_not_waited_for_bars_a_second_one_until_it_has_ended(cloud
     assert CANCEL.format(job) in out and "--resume" in out
     before = names_in(cloud.bucket, "out/")
     for flag in ("--resume", "--overwrite"):
-        status, out, err = run(*cloud.flags, flag, **cloud.here)
+        status, out, err = run_here(*cloud.flags, flag, **cloud.here)
         assert status == 2 and len(cloud.service.jobs) == 1
         (line,) = said(err)
         assert f"is being written to by job {job} (RUNNING, https://" in line
         assert CANCEL.format(job) in line
     # Also from a command that does not itself use Dataflow.
     local = [*cloud.flags, "--runner=DirectRunner", "--resume"]
-    status, _, err = run(*local, **cloud.here)
+    status, _, err = run_here(*local, **cloud.here)
     assert status == 2 and f"by job {job} (RUNNING" in err
     assert names_in(cloud.bucket, "out/") == before
     cloud.service.state = "JOB_STATE_CANCELLED"
-    status, out, err = run(*local, **cloud.here)
+    status, out, err = run_here(*local, **cloud.here)
     assert status == 0 and out.startswith("3 images, 0 failures"), err
 
 
 def test_a_job_that_the_service_does_not_know_bars_nobody_for_good(cloud):
-    assert run(*cloud.flags, "--no_wait_until_finish", **cloud.here)[0] == 0
+    assert run_here(*cloud.flags, "--no_wait_until_finish", **cloud.here)[0] == 0
     cloud.service.jobs.clear()
-    status, _, err = run(*cloud.flags, "--resume", **cloud.here)
+    status, _, err = run_here(*cloud.flags, "--resume", **cloud.here)
     (line,) = said(err)
     assert status == 2 and "whose state is not known" in line and "no job 2026" in line
     path = re.search(r"if you know that none does any more, delete gs://bucket/(\S+)", line)[1]
     cloud.bucket.blob(path).delete()
-    assert run(*cloud.flags, "--resume", "--no_wait_until_finish", **cloud.here)[0] == 0
+    assert run_here(*cloud.flags, "--resume", "--no_wait_until_finish", **cloud.here)[0] == 0
 
 
 def test_an_interrupt_says_that_the_job_goes_on_and_how_to_cancel_it(cloud):
@@ -208,11 +209,9 @@ def test_an_interrupt_says_that_the_job_goes_on_and_how_to_cancel_it(cloud):
     ],
 )
 def test_a_job_that_fails_is_one_line_and_status_1(cloud, state, error, said_of_it):
-    cloud.service.error = error
-    process, _ = launched(cloud)
-    cloud.service.state = f"JOB_STATE_{state}"
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (1, "")
+    cloud.service.error, cloud.service.state = error, f"JOB_STATE_{state}"
+    status, out, err = run_here(*cloud.flags, **cloud.here)
+    assert (status, out) == (1, "")
     (line,) = said(err)
     assert said_of_it in line and "goes on without" not in line
     assert "running.json" not in names_in(cloud.bucket, "out/journal/")
@@ -230,9 +229,9 @@ def test_a_launcher_that_loses_touch_says_that_the_job_may_go_on(cloud):
     assert "running.json" in names_in(cloud.bucket, "out/journal/")
 
 
-def test_a_template_is_written_and_nothing_is_waited_for(cloud):
+def test_a_template_is_written_and_nothing_is_waited_for(cloud, monkeypatch):
     where = "gs://bucket/templates/annotate"
-    status, out, err = run(*cloud.flags, f"--template_location={where}", **cloud.here)
+    status, out, err = run_here(*cloud.flags, f"--template_location={where}", **cloud.here)
     assert status == 0, err
     assert (
         out == f"the job is in {where} and was not run; when it is, it writes to gs://bucket/out\n"
@@ -241,17 +240,17 @@ def test_a_template_is_written_and_nothing_is_waited_for(cloud):
     job = json.loads(cloud.bucket.blob("templates/annotate").download_as_text())
     assert graph_of(job, cloud.bucket).root_transform_ids
     # Nobody knows whether a job of it goes on, until that job says that it does not.
-    status, _, err = run(*cloud.flags, "--resume", **cloud.here)
+    status, _, err = run_here(*cloud.flags, "--resume", **cloud.here)
     (line,) = said(err)
     assert status == 2 and f"may be written to by a job of the template {where}; if" in line
     cloud.service.jobs["made"] = job
-    run_submitted(cloud, "made")
+    run_submitted(cloud, "made", monkeypatch)
     assert names_in(cloud.bucket, "out/masks/") == {"0.png", "1.png", "2.png"}
     assert "running.json" not in names_in(cloud.bucket, "out/journal/")
 
 
 def test_a_dry_run_writes_nothing(cloud):
-    status, out, err = run(*cloud.flags, "--dry_run=True", **cloud.here)
+    status, out, err = run_here(*cloud.flags, "--dry_run=True", **cloud.here)
     assert status == 0 and out.startswith("the job was built"), err
     assert not cloud.service.jobs
     assert names_in(cloud.bucket, "out/") == names_in(cloud.bucket, "temp/") == set()
@@ -261,7 +260,7 @@ def test_flags_that_dataflow_lacks_are_wrong_usage(cloud):
     # Beam checks the flags for its own endpoint only, and before it talks to it.
     left_out = ("--project", "--dataflow_endpoint")
     without = [flag for flag in cloud.flags if not flag.startswith(left_out)]
-    status, _, err = run(*without, **cloud.here)
+    status, _, err = run_here(*without, **cloud.here)
     assert status == 2, err
     (line,) = said(err)
     assert "Missing required option: project" in line

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import run, write_network
+from tests.end_to_end.command import run_here, write_network
 from tests.pipeline.shard_files import example, lay, write_shard
 
 FLAGS = ("--model=net.keras", "--image_size=64")
@@ -37,7 +37,7 @@ def test_what_is_not_read_or_not_paired_is_said(folder):
         "images have no ground truth": "more/b.jpg",
         "ground truths have no image": "truth/c.png",
     }
-    status, out, err = run(*flags, cwd=folder)
+    status, out, err = run_here(*flags, cwd=folder)
     assert status == 0 and out.startswith("2 images, 0 failures, "), err
     assert err.splitlines() == [f"1 {kind}, such as {said[kind]}" for kind in sorted(said)]
     summary = json.loads((folder / "output" / "summary.json").read_text())
@@ -58,10 +58,10 @@ def test_a_lost_shard_is_said_and_ends_with_status_3(folder):
     whole = (folder / "in" / "t.tfrecord").read_bytes()
     (folder / "in" / "t.tfrecord").write_bytes(whole[: len(whole) // 2])
     flags = (*FLAGS, "--input=in", "--max_failure_rate=1")
-    status, out, err = run(*flags, cwd=folder)
+    status, out, err = run_here(*flags, cwd=folder)
     assert status == 3 and out.startswith("5 images, 1 failures, 1 shards lost, "), err
     assert "1 shards are lost, in part or whole" in err
     summary = json.loads((folder / "output" / "summary.json").read_text())
     assert (summary["masks"], summary["lost_shards"]) == (4, 1)
-    status, _, err = run(*flags, "--allow_lost_shards", "--overwrite", cwd=folder)
+    status, _, err = run_here(*flags, "--allow_lost_shards", "--overwrite", cwd=folder)
     assert status == 0, err

@@ -1,29 +1,23 @@
-"""Ctrl-C: one line and status 130, early and late, in one process and in several."""
+"""Ctrl-C: one line and status 130, early, and late in several processes.
+
+Late in one process: test_progress.py.
+"""
 
 import os
 import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.end_to_end.command import start, write_network
-
-FLAGS = ("--input=in", "--model=net.keras", "--image_size=64")
+from tests.end_to_end.command import start
+from tests.end_to_end.many_photos import FLAGS, write_photos
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photos for some seconds of work, none of one colour."""
-    (tmp_path / "in").mkdir()
-    rng = np.random.default_rng(0)
-    rough = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    rough.resize((2400, 1800)).save(tmp_path / "in" / "0.jpg")
-    for number in range(1, 300):
-        os.link(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{number}.jpg")
-    write_network(tmp_path / "net.keras")
+    """A folder with photos."""
+    write_photos(tmp_path, 300)
     return tmp_path
 
 
@@ -70,16 +64,6 @@ def test_right_after_the_start_one_line_says_so(folder):
     assert process.returncode == 130, err
     assert (out, err.count("\n")) == ("", 1), err
     assert err.startswith("run_pipeline.py: interrupted; ")
-
-
-def test_among_masks_one_line_says_how_to_go_on(folder):
-    process = start(*FLAGS, cwd=folder)
-    wait_for_masks(process, folder / "output")
-    out, err = interrupt(process)
-    assert process.returncode == 130, err
-    assert (out, err.count("\n")) == ("", 1), err
-    assert err.startswith("run_pipeline.py: interrupted; ") and "--resume" in err
-    assert not (folder / "output" / "summary.json").exists()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import run
+from tests.end_to_end.command import run_here
 from tests.pipeline.shard_files import files_below
 
 FLAGS = ("--masks=masks", "--truth=truth", "--output=out", "--no_report")
@@ -28,7 +28,7 @@ def test_a_resume_writes_the_same_rows_in_another_format_and_leaves_no_other(tmp
                 (40, 30), Image.Resampling.NEAREST
             )
             big.save(tmp_path / kind / f"{number}, 'x'.png")
-    status, _, err = run(*FLAGS, "--metrics_format=parquet", cwd=tmp_path)
+    status, _, err = run_here(*FLAGS, "--metrics_format=parquet", cwd=tmp_path)
     assert status == 0, err
     ends = ("failures/failures-00000-of-00001.jsonl", "summary.json")
     parquet = "metrics/metrics-00000-of-00001.parquet"
@@ -36,12 +36,12 @@ def test_a_resume_writes_the_same_rows_in_another_format_and_leaves_no_other(tmp
     with duckdb.connect() as base:
         query = "select key, mae, empty, bounding_box_width, guess from '{}' order by key"
         typed = base.execute(query.format(tmp_path / "out" / parquet)).fetchall()
-        status, out, err = run(*FLAGS, "--resume", "--metrics_format=csv", cwd=tmp_path)
+        status, out, err = run_here(*FLAGS, "--resume", "--metrics_format=csv", cwd=tmp_path)
         assert status == 0 and out.startswith("5 images (5 of an earlier run)"), err
         assert names(tmp_path) == sorted([parquet.replace("parquet", "csv"), *ends])
         again = base.execute(query.format(tmp_path / "out" / parquet.replace("parquet", "csv")))
         assert again.fetchall() == typed
-    status, _, err = run(*FLAGS, "--resume", cwd=tmp_path)
+    status, _, err = run_here(*FLAGS, "--resume", cwd=tmp_path)
     assert status == 0, err
     path = tmp_path / "out" / parquet.replace("parquet", "jsonl")
     rows = [json.loads(line) for line in path.read_text().splitlines()]

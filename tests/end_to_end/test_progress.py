@@ -7,28 +7,20 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.end_to_end.command import ROOT, SCRIPT, run, write_network
+from tests.end_to_end.command import ROOT, SCRIPT, run
+from tests.end_to_end.many_photos import FLAGS, write_photos
 from tests.terminal import pseudo_terminal, screen
 
-FLAGS = ("--input=in", "--model=net.keras", "--image_size=64")
-LAST = r"101 images, 1 failures, \d+\.\d s, \d+\.\d images/s, output in output"
+LAST = r"61 images, 1 failures, \d+\.\d s, \d+\.\d images/s, output in output"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photos for some seconds of work, and a file that is none."""
-    (tmp_path / "in").mkdir()
-    rng = np.random.default_rng(0)
-    rough = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    rough.resize((2400, 1800)).save(tmp_path / "in" / "0.jpg")
-    for number in range(1, 100):
-        os.link(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{number}.jpg")
+    """A folder with photos, and a file that is none."""
+    write_photos(tmp_path, 60)
     (tmp_path / "in" / "none.jpg").write_bytes(b"no photo")
-    write_network(tmp_path / "net.keras")
     return tmp_path
 
 
@@ -56,7 +48,7 @@ def check(sent, folder):
     drawn = [line.rstrip() for line in re.split(r"[\r\n]+", sent)]
     assert any(line.startswith("starting, 0:0") for line in drawn)
     assert any(line.startswith("checking flags and files, 0:") for line in drawn)
-    assert any(re.search(r"\d+% \|.*\| \d+ of 101 images, [01] failures", line) for line in drawn)
+    assert any(re.search(r"\d+% \|.*\| \d+ of 61 images, [01] failures", line) for line in drawn)
     shown = screen(sent)
     assert shown[0] == "1 failed: not_an_image" and re.fullmatch(LAST, shown[1]), shown
     assert shown[2:] == [""]
@@ -80,18 +72,19 @@ def test_worker_processes_are_counted(folder):
     assert process.returncode == 0
 
 
-def test_an_interrupt_takes_the_bar_away_and_says_one_line(folder):
+def test_an_interrupt_takes_the_bar_away_and_says_how_to_go_on(folder):
     with pseudo_terminal() as (terminal, read):
         process = on_terminal(terminal, folder)
         sent = ""
-        while " of 101 images" not in sent and process.poll() is None:
+        while " of 61 images" not in sent and process.poll() is None:
             sent += read()
         os.killpg(process.pid, signal.SIGINT)
         sent += watched(read, process)
     assert process.returncode == 130
     first, *rest = screen(sent)
     assert first.startswith("run_pipeline.py: interrupted; what is finished is kept")
-    assert rest == [""]
+    assert "--resume" in first and rest == [""]
+    assert not (folder / "output" / "summary.json").exists()
     assert not list(folder.glob("basnet-annotator-*"))
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.report.__main__ import main
 from tests.clouds import CLOUDS
-from tests.end_to_end.command import ROOT, run, write_network
+from tests.end_to_end.command import ROOT, run_here, write_network
 from tests.pipeline.shard_files import files_below
 
 FLAGS = ("--model=net.keras", "--image_size=64", "--input=in")
@@ -31,7 +32,7 @@ def job(tmp_path_factory):
         Image.fromarray(photo).save(folder / f"in/c/{number}<b>.png")
         Image.fromarray(photo[..., 0] > 128).save(folder / f"truth/c/{number}<b>.png")
     (folder / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
-    status, out, err = run(*FLAGS, "--truth=truth", cwd=folder)
+    status, out, err = run_here(*FLAGS, "--truth=truth", cwd=folder)
     assert status == 0 and out.startswith("13 images, 1 failures, "), err
     return folder
 
@@ -57,7 +58,7 @@ def test_the_report_is_made_again_and_after_a_resume_shows_finished_images(job):
     subprocess.run(command, cwd=job, env={"PYTHONPATH": str(ROOT)}, check=True)
     assert page.read_bytes() == before
     min((job / "output" / "masks" / "c").iterdir()).unlink()
-    status, out, err = run(*FLAGS, "--truth=truth", "--resume", cwd=job)
+    status, out, err = run_here(*FLAGS, "--truth=truth", "--resume", cwd=job)
     assert status == 0 and "(11 of an earlier run)" in out, err
     text = page.read_text()
     assert "<dt>Masks of this run</dt><dd>1</dd>" in text and "<dt>Images a second</dt>" in text
@@ -68,35 +69,34 @@ def test_the_report_is_made_again_and_after_a_resume_shows_finished_images(job):
 
 @pytest.mark.slow
 def test_no_report_writes_none_and_a_resume_removes_it(job):
-    status, _, err = run(*FLAGS, "--truth=truth", "--resume", "--no_report", cwd=job)
+    status, _, err = run_here(*FLAGS, "--truth=truth", "--resume", "--no_report", cwd=job)
     assert status == 0, err
     left = files_below(job / "output")
     assert not {"report.html", "review.csv", "journal/report.json"} & set(left)
-    status, _, err = run(*FLAGS, "--truth=truth", "--resume", cwd=job)
+    status, _, err = run_here(*FLAGS, "--truth=truth", "--resume", cwd=job)
     assert status == 0, err
     assert {"report.html", "review.csv"} <= set(files_below(job / "output"))
 
 
-@pytest.mark.parametrize("mask_format", ["tfrecord", "parquet"])
 @pytest.mark.slow
-def test_masks_in_shards_are_shown_by_the_job_by_a_resume_and_by_the_command(job, mask_format):
-    flags = (*FLAGS, f"--mask_format={mask_format}", f"--output={mask_format}")
-    page = job / mask_format / "report.html"
+def test_masks_in_shards_are_shown_by_the_job_by_a_resume_and_by_the_command(job, monkeypatch):
+    flags = (*FLAGS, "--mask_format=parquet", "--output=shards")
+    page = job / "shards" / "report.html"
     for more in ((), ("--resume",)):
-        status, _, err = run(*flags, *more, cwd=job)
+        status, _, err = run_here(*flags, *more, cwd=job)
         assert status == 0, err
         assert not any(row["troubles"] for row in data_of(page)["rows"])
         assert page.read_text().count('<img class="mask"') == 12
     before = page.read_bytes()
-    command = [sys.executable, "-m", "pipeline.report", mask_format]
-    subprocess.run(command, cwd=job, env={"PYTHONPATH": str(ROOT)}, check=True)
+    monkeypatch.chdir(job)
+    assert main(["shards"]) == 0
     assert page.read_bytes() == before
 
 
 def test_records_of_shards_are_shown(job):
     samples = ROOT / "pipeline" / "sample"
     flags = ("--model=net.keras", "--image_size=64", f"--input={samples}/*.tfrecord")
-    status, _, err = run(*flags, "--output=records", cwd=job)
+    status, _, err = run_here(*flags, "--output=records", cwd=job)
     assert status == 0, err
     rows = data_of(job / "records" / "report.html")["rows"]
     assert len(rows) == 11
@@ -106,7 +106,7 @@ def test_records_of_shards_are_shown(job):
 
 def test_review_draws_the_first_of_the_list_and_annotates_these_alone(job):
     flags = (*FLAGS, "--output=reviewed", "--review=3", "--annotations", "coco", "yolo")
-    status, _, err = run(*flags, cwd=job)
+    status, _, err = run_here(*flags, cwd=job)
     assert status == 0, err
     with open(job / "reviewed" / "review.csv") as file:
         first = [*csv.DictReader(file)][:3]
@@ -117,16 +117,17 @@ def test_review_draws_the_first_of_the_list_and_annotates_these_alone(job):
     keys = sorted(line["key"] for line in first)
     assert sorted(image["file_name"] for image in coco["images"]) == keys
     assert len(files_below(job / "reviewed" / "annotations" / "yolo" / "labels")) == 3
-    status, _, err = run(*FLAGS, "--output=refused", "--review=3", "--no_report", cwd=job)
+    status, _, err = run_here(*FLAGS, "--output=refused", "--review=3", "--no_report", cwd=job)
     assert status == 2 and "--review is of review.csv" in err
 
 
-def test_two_outputs_are_compared(job):
-    status, _, err = run(*FLAGS, "--truth=truth", "--output=halved", "--threshold=0.45", cwd=job)
+def test_two_outputs_are_compared(job, monkeypatch, capsys):
+    status, _, err = run_here(
+        *FLAGS, "--truth=truth", "--output=halved", "--threshold=0.45", cwd=job
+    )
     assert status == 0, err
-    command = [sys.executable, "-m", "pipeline.report", "output", "halved"]
-    environment = {"PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=job, env=environment, check=True)
+    monkeypatch.chdir(job)
+    assert main(["output", "halved"]) == 0
     assert not (job / "temporary").exists()
     data = data_of(job / "comparison.html")
     assert data["rows"] and not any(row["troubles"] for row in data["rows"])
@@ -136,11 +137,9 @@ def test_two_outputs_are_compared(job):
         values = row["values"]
         change = values["iou_second"] - values["iou_first"]
         assert change == pytest.approx(values["iou_change"])
-    done = subprocess.run(
-        [*command[:-1], "missing"], cwd=job, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("pipeline.report: missing holds no journal/report.json")
+    assert main(["output", "missing"]) == 1
+    said = "pipeline.report: missing holds no journal/report.json"
+    assert capsys.readouterr().err.startswith(said)
 
 
 @pytest.mark.slow
@@ -152,7 +151,7 @@ def test_the_report_of_an_output_in_a_bucket_is_made_again_and_compared(job, tmp
             cloud.put(f"in/c/{path.name}", path.read_bytes())
         output = f"{cloud.root}/out"
         flags = ("--model=net.keras", "--image_size=64", f"--input={cloud.root}/in", *cloud.flags)
-        status, _, err = run(*flags, f"--output={output}", cwd=job, **cloud.environment)
+        status, _, err = run_here(*flags, f"--output={output}", cwd=job, **cloud.environment)
         assert status == 0, err
         before = cloud.get("out/report.html")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **cloud.environment}

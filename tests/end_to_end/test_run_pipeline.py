@@ -10,14 +10,25 @@ import sys
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import ROOT, SCRIPT, run, write_network
+from tests.end_to_end.command import ROOT, SCRIPT, run, run_here, write_network
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def isolated():
+    """What starts a command in a network namespace of its own, which holds no interface."""
+    command = ["unshare", "--net", "--map-root-user"]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"]).returncode:
+        return []  # This system has none.
+    return command
+
+
+@pytest.fixture(scope="module")
+def sample(isolated, tmp_path_factory):
     """The command without flags but the runner, from another working directory."""
     cwd = tmp_path_factory.mktemp("elsewhere")
-    return run("--runner=DirectRunner", cwd=cwd), cwd / "output"
+    command = [*isolated, sys.executable, str(SCRIPT), "--runner=DirectRunner", "--quiet"]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return (done.returncode, done.stdout, done.stderr), cwd / "output"
 
 
 def test_annotates_the_bundled_sample(sample):
@@ -35,16 +46,11 @@ def test_annotates_the_bundled_sample(sample):
     assert not list(output.rglob("*.tmp"))
 
 
-@pytest.mark.slow
-def test_needs_no_network(tmp_path):
-    # A network namespace of its own holds no interface that is up.
-    isolated = ["unshare", "--net", "--map-root-user"]
-    if shutil.which("unshare") is None or subprocess.run([*isolated, "true"]).returncode:
+def test_needs_no_network(isolated, sample):
+    (status, out, _), _ = sample
+    if not isolated:
         pytest.skip("this system has no network namespaces")
-    command = [*isolated, sys.executable, str(SCRIPT), "--runner=DirectRunner"]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.startswith("11 images, 0 failures")
+    assert status == 0 and out.startswith("11 images, 0 failures")
 
 
 def test_the_rotated_photo_has_an_upright_mask(sample):
@@ -61,7 +67,7 @@ def test_masks_show_the_objects(sample):
 
 def test_refuses_an_output_that_is_not_empty(sample):
     _, output = sample
-    status, _, err = run("--runner=DirectRunner", cwd=output.parent)
+    status, _, err = run_here("--runner=DirectRunner", cwd=output.parent)
     assert status == 2
     assert "--output 'output' is not empty" in err
     assert len(list(output.glob("masks/*/*.png"))) == 11
@@ -78,7 +84,7 @@ def test_overwrite_replaces_what_was_there(tmp_path):
     Image.new("RGB", (40, 30), "red").save(tmp_path / "flower.jpg")
     write_network(tmp_path / "net.keras")
     flags = ("--input=flower.jpg", "--model=net.keras", "--image_size=64", "--threshold=0.5")
-    status, _, err = run(*flags, "--overwrite", cwd=tmp_path)
+    status, _, err = run_here(*flags, "--overwrite", cwd=tmp_path)
     assert status == 0, err
     assert [path.name for path in (old / "masks").iterdir()] == ["flower.png"]
     assert Image.open(old / "masks" / "flower.png").mode == "1"
@@ -87,38 +93,27 @@ def test_overwrite_replaces_what_was_there(tmp_path):
 
 def test_too_many_failures_give_status_3(tmp_path):
     (tmp_path / "text.jpg").write_text("not an image")
-    status, out, err = run("--input", tmp_path / "text.jpg", cwd=tmp_path)
+    status, out, err = run_here("--input", tmp_path / "text.jpg", cwd=tmp_path)
     assert status == 3, err
     assert "1 failed: not_an_image" in err
     assert out.startswith("1 images, 1 failures, ")
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--threshhold=1"], "unknown argument '--threshhold=1'; did you mean --threshold?"),
-        (["--input=nowhere/*.jpg"], "--input 'nowhere/*.jpg' matches no file"),
-        (["--model=basnet_min"], "did you mean basnet_mini?"),
-        (["--masks=x"], "--masks needs --truth"),
-    ],
-)
-def test_wrong_usage_gives_status_2(flags, message, tmp_path):
-    status, _, err = run(*flags, cwd=tmp_path)
-    assert status == 2
-    assert message in err
-    assert len(err.splitlines()) == 1
+def test_wrong_usage_gives_status_2(tmp_path):
+    """Other flags are tried in tests/pipeline/command."""
+    status, out, err = run("--threshhold=1", cwd=tmp_path)
+    message = "unknown argument '--threshhold=1'; did you mean --threshold?"
+    assert (status, out, err) == (2, "", f"run_pipeline.py: {message}\n")
 
 
 def test_a_file_that_is_no_model_is_refused_before_the_job_starts(tmp_path):
     (tmp_path / "net.keras").write_text("a page that says that the file has moved")
-    status, _, err = run("--model=net.keras", cwd=tmp_path)
+    status, _, err = run_here("--model=net.keras", cwd=tmp_path)
+    (message,) = err.splitlines()
     assert status == 2
-    # TensorFlow greets on this stream before it can be told not to.
-    message = err.splitlines()[-1]
     assert message.startswith(
         "run_pipeline.py: --model 'net.keras' cannot be used: it is no .keras"
     )
-    assert err.count("run_pipeline.py") == 1
     assert not (tmp_path / "output").exists()
 
 

@@ -22,7 +22,7 @@ from pipeline.storage.files import (
 )
 from pipeline.storage.journal_files import append, journal_files, newest, read_lines, start
 from pipeline.storage.mask_parts import EncodedMask, write_part
-from pipeline.storage.mask_shards import read_masks, shard_name
+from pipeline.storage.mask_shards import SUFFIXES, read_masks, shard_name
 from pipeline.storage.packed_head import Packed
 from pipeline.storage.packed_journal import commit, drop_parts, open_packing
 from pipeline.tally import tallied
@@ -101,7 +101,10 @@ def test_a_part_of_an_object_is_read_in_one_request(cloud):
         read_range(cloud.root, "out/a", 150, 60)
 
 
-@pytest.mark.parametrize("mask_format", ["tfrecord", "webdataset", "parquet"])
+@pytest.mark.parametrize(
+    "mask_format",
+    [pytest.param(name, marks=() if name == "parquet" else pytest.mark.slow) for name in SUFFIXES],
+)
 def test_masks_are_packed_in_a_bucket_and_go_on_from_there(cloud, mask_format):
     job = Job(cloud.root + "/out", mask_format=mask_format)
 
