@@ -18,7 +18,6 @@ from pipeline.images.mask import encode_mask, full_size_mask
 from pipeline.images.memory import keep_freed_memory
 from pipeline.images.photo import decode_image
 from pipeline.images.truth import decode_truth
-from pipeline.job_settings import Job
 
 STEPS = ("decode", "mask", "png", "description", "truth", "comparison")
 
@@ -27,7 +26,8 @@ def measure(folder: Path, output: Path) -> dict[str, dict]:
     """Times the steps of each photo once, after a first time that does not count.
 
     Args:
-        folder: ``NAME.jpg``, ``NAME.npy`` (its map) and ``NAME.png`` (its truth) of each photo.
+        folder: ``NAME.jpg``, ``NAME.npy`` (its map, of the network's size) and ``NAME.png`` (its
+            truth) of each photo.
         output: Folder for the masks, ``NAME.npy``.
 
     Returns:
@@ -51,7 +51,7 @@ def _timed(photo: bytes, probability: np.ndarray, truth: bytes) -> tuple[dict, n
         clocks.append(time.process_time())
         return result
 
-    size = after(decode_image(photo, Job.image_size)).size
+    size = after(decode_image(photo, len(probability))).size
     mask = after(full_size_mask(probability, size, None))
     encoded = after(encode_mask(mask, binary=False))
     description = after(describe_mask(mask))
