@@ -90,17 +90,39 @@ def rows_of_set(where: str, pairs: Sequence[Pair], arguments: argparse.Namespace
         yield row(where, count, what, figures)
 
 
-def flags() -> argparse.ArgumentParser:
-    """Makes the parser of the command's flags."""
-    made = parser(MODULE, __doc__)
-    add = made.add_argument
-    add("--data", nargs="+", type=Path, required=True, help="folders with images/ and masks/")
-    add(
+def add_sets(made: argparse.ArgumentParser) -> None:
+    """Adds the flags that ``read_sets`` looks at."""
+    made.add_argument(
+        "--data", nargs="+", type=Path, required=True, help="folders with images/ and masks/"
+    )
+    made.add_argument(
         "--held_out",
         type=float,
         metavar="FRACTION",
         help="only the photos that `model.train --validation_fraction FRACTION` did not train on",
     )
+
+
+def read_sets(arguments: argparse.Namespace) -> list[list[Pair]]:
+    """The photos of each folder of ``--data``; with ``--held_out`` only these.
+
+    Raises:
+        ValueError: A folder has photos without a mask, or none at all.
+    """
+    sets = [find_pairs(folder) for folder in arguments.data]
+    for folder, pairs in zip(arguments.data, sets, strict=True):
+        if any(pair.mask is None for pair in pairs):
+            raise ValueError(f"{folder} has photos without a mask")
+    if arguments.held_out is None:
+        return sets
+    return [split_pairs(pairs, arguments.held_out)[1] for pairs in sets]
+
+
+def flags() -> argparse.ArgumentParser:
+    """Makes the parser of the command's flags."""
+    made = parser(MODULE, __doc__)
+    add = made.add_argument
+    add_sets(made)
     add("--model", nargs="*", default=["basnet_mini"], help="as --model of run_pipeline.py")
     add("--image_size", nargs="+", default=[str(Job.image_size)], help="as --image_size")
     add("--tta", nargs="+", default=["none"], choices=("none", "flip"), help="as --tta")
@@ -123,18 +145,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = flags()
     arguments = command.parse_args(argv)
-    sets = {folder.resolve().name: find_pairs(folder) for folder in arguments.data}
-    for folder, pairs in zip(arguments.data, sets.values(), strict=False):
-        if any(pair.mask is None for pair in pairs):
-            command.error(f"{folder} has photos without a mask")
-    if len(sets) < len(arguments.data):
+    names = [folder.resolve().name for folder in arguments.data]
+    if len({*names}) < len(names):
         command.error("two folders of --data have the same name, which is what tells rows apart")
     try:
+        sets = dict(zip(names, read_sets(arguments), strict=True))
         rivals = [read_rival(path, FIGURES) for path in arguments.rivals]
     except (OSError, ValueError) as error:
         command.error(str(error))
-    if arguments.held_out is not None:
-        sets = {name: split_pairs(pairs, arguments.held_out)[1] for name, pairs in sets.items()}
     if arguments.together:
         sets = {"all": [pair for pairs in sets.values() for pair in pairs]}
     rows = []

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.quality import link_pairs
+from benchmarks.quality import add_sets, link_pairs, read_sets
 from benchmarks.results_files import Goal, Measured, parser, publish
 from benchmarks.timed_commands import SCRIPT
-from model.training.pairs import Pair, find_pairs, split_pairs
+from model.training.pairs import Pair
 from pipeline.report.review import MOST
 
 MODULE = "benchmarks.review_list"
@@ -96,15 +96,8 @@ def measure(name: str, rows: Sequence[dict], review: Sequence[str]) -> dict:
 def flags() -> argparse.ArgumentParser:
     """Makes the parser of the command's flags."""
     made = parser(MODULE, __doc__)
-    add = made.add_argument
-    add("--data", nargs="+", type=Path, required=True, help="folders with images/ and masks/")
-    add(
-        "--held_out",
-        type=float,
-        metavar="FRACTION",
-        help="only the photos that `model.train --validation_fraction FRACTION` did not train on",
-    )
-    add("--name", help="name of the set; default: that of the only folder")
+    add_sets(made)
+    made.add_argument("--name", help="name of the set; default: that of the only folder")
     return made
 
 
@@ -113,9 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = flags()
     arguments, others = command.parse_known_args(argv)
-    pairs = [pair for folder in arguments.data for pair in find_pairs(folder)]
-    if arguments.held_out is not None:
-        pairs = split_pairs(pairs, arguments.held_out)[1]
+    try:
+        pairs = [pair for pairs in read_sets(arguments) for pair in pairs]
+    except ValueError as error:
+        command.error(str(error))
     if not 10 <= len(pairs) <= 10 * MOST:
         command.error(f"from 10 to {10 * MOST} photos can be measured; got {len(pairs)}")
     name = arguments.name or ", ".join(folder.resolve().name for folder in arguments.data)

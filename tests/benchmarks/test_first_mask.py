@@ -14,6 +14,7 @@ def test_the_first_mask_is_there_after_the_help_would_be_and_before_the_end():
     assert run([sys.executable, *PARTS["`--help`"]]).wall < first < end
 
 
-@pytest.mark.slow
 def test_the_part_that_runs_one_batch_works():
-    assert run([sys.executable, *PARTS["import, load the network, one batch: Keras"]]).wall > 0
+    option, code = PARTS["import, load the network, one batch: Keras"]
+    assert option == "-c"
+    exec(code, {})

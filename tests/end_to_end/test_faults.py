@@ -11,10 +11,10 @@ import time
 import pytest
 from PIL import Image
 
-from tests.end_to_end.command import SCRIPT, run, said, start, write_network
+from tests.end_to_end.command import SCRIPT, run, run_here, said, start, write_network
 
 FLAGS = ["--input=in", "--model=net.keras", "--image_size=64"]
-COMMAND = " ".join([sys.executable, str(SCRIPT), *FLAGS])
+COMMAND = " ".join([sys.executable, str(SCRIPT), *FLAGS, "--quiet"])
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(folder):
     # The same folder twice, and a photo in it three times.
     twice = ["--input", "in", "./in", "in/../in/2*"]
     flags = ["--truth=truth", "--threshold=0.5", "--output=new/out", "--plan", *twice]
-    status, out, err = run("--image_size=64", "--engine=keras", *flags, cwd=folder)
+    status, out, err = run_here("--image_size=64", "--engine=keras", *flags, cwd=folder)
     assert status == 0 and err == "", err
     *lines, last = out.splitlines()
     assert [line for line in lines if not line.startswith(("size ", "expect ", " ", "disk "))] == [
