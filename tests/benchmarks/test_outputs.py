@@ -13,13 +13,14 @@ def usage(wall, processor):
 
 def test_figures_follow_from_the_times():
     found = {PLAIN: [usage(10, 15), usage(14, 25)], REPORT: [usage(12, 21), usage(13, 22)]}
-    rows, (goal,) = summarize(found, 100)
+    rows, (goal,) = summarize(found, 1000)
     assert rows[1]["seconds"] == 12.5
     assert rows[1]["processor seconds to the plain job's"] == pytest.approx(21.5 / 20)
-    assert rows[1]["milliseconds a photo more"] == pytest.approx(15)
+    assert rows[1]["milliseconds a photo more"] == pytest.approx(1.5)
     assert goal.measured == pytest.approx(21.5 / 20)
     assert not goal.met
-    assert summarize({PLAIN: found[PLAIN]}, 100)[1] == []
+    assert summarize({PLAIN: found[PLAIN]}, 1000)[1] == []
+    assert summarize(found, 999)[1] == []
 
 
 @pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
