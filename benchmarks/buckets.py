@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import keras
 from PIL import Image, ImageDraw
 
 from benchmarks.peer_networks import paper_network
@@ -55,10 +56,13 @@ def lay(folder: Path, count: int, clouds: Mapping[str, Cloud]) -> None:
             cloud.put(f"truth/{photo.stem}.png", truth.getvalue())
 
 
-def measure(count: int, delay: float, rounds: int) -> dict[str, list[tuple[Usage, Usage]]]:
+def measure(
+    network: keras.Model, count: int, delay: float, rounds: int
+) -> dict[str, list[tuple[Usage, Usage]]]:
     """Runs a job, and its resume, on the disk and on each bucket.
 
     Args:
+        network: What segments the photos, at ``SIDE``.
         count: Number of photos.
         delay: Seconds that each request to a bucket waits.
         rounds: Number of turns.
@@ -68,8 +72,8 @@ def measure(count: int, delay: float, rounds: int) -> dict[str, list[tuple[Usage
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = folder / "paper.keras"
-        paper_network().save(model)
+        model = folder / "network.keras"
+        network.save(model)
         clouds = {}
         for scheme, cloud in CLOUDS.items():
             (folder / scheme[:2]).mkdir()
@@ -139,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags.add_argument("--photos", type=int, default=40, help="number of photos")
     flags.add_argument("--delay", type=float, default=0.05, help="seconds that a request waits")
     arguments = flags.parse_args(argv)
-    found = measure(arguments.photos, arguments.delay, arguments.rounds)
+    found = measure(paper_network(), arguments.photos, arguments.delay, arguments.rounds)
     rows, goals = summarize(found, arguments.photos, arguments.delay)
     notes = [
         f"basnet_paper with random weights at {SIDE}², float32; photos of 1 megapixel with truth. "

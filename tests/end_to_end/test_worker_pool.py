@@ -5,13 +5,12 @@ import shutil
 import signal
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.command.options import UsageError, parse
 from pipeline.command.running import check_not_running
-from tests.end_to_end.command import ROOT, run, said, start, write_network
+from tests.end_to_end.command import ROOT, run, run_here, said, start
+from tests.end_to_end.many_photos import FLAGS, write_photos
 from tests.end_to_end.worker_pool import cluster, install_package, where_is, workers_of
 from tests.pipeline.shard_files import files_below
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 # Workers that cannot import wait without a word.
 LIMIT = 600
-COUNT = 400
+COUNT = 300
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def test_the_staged_package_does_the_whole_job_as_this_process_does(python, tmp_
         assert len(workers_of(pool)) == 4
     # The engine of workers that may be elsewhere.
     mine = ("--input=in/*.tfrecord", "--output=here", "--engine=keras")
-    status, _, err = run(*mine, cwd=tmp_path, timeout=LIMIT)
+    status, _, err = run_here(*mine, cwd=tmp_path)
     assert status == 0, err
     assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 11
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
@@ -57,19 +56,12 @@ def test_the_staged_package_does_the_whole_job_as_this_process_does(python, tmp_
 
 def test_a_worker_that_is_killed_ends_the_job_and_a_resume_does_the_rest(python, tmp_path):
     # Beam's job service for one machine tries no bundle again; those of clusters do.
-    (tmp_path / "in").mkdir()
-    rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    rough.resize((1000, 750)).save(tmp_path / "in" / "0.jpg")
-    for number in range(1, COUNT):
-        os.link(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{number}.jpg")
-    write_network(tmp_path / "net.keras")
-    mine = ("--input=in", "--model=net.keras", "--image_size=64")
+    write_photos(tmp_path, COUNT, (1000, 750))
     output = tmp_path / "out"
     with cluster(python, tmp_path / "cluster", workers=2) as (flags, pool):
-        process = start(*flags, *mine, "--output=out", cwd=tmp_path)
+        process = start(*flags, *FLAGS, "--output=out", cwd=tmp_path)
         end = time.monotonic() + LIMIT
-        # Rows of finished images, beside what says whose they are, and that the job runs.
-        while len(list(output.glob("journal/*"))) < 3:
+        while not list(output.glob("journal/*/*.jsonl")):  # Rows of finished images.
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.02)
         with pytest.raises(
@@ -91,10 +83,10 @@ def test_a_worker_that_is_killed_ends_the_job_and_a_resume_does_the_rest(python,
     assert 0 < len(list(output.glob("masks/*.png"))) < COUNT
     with cluster(python, tmp_path / "another", workers=2) as (flags, _):
         status, out, err = run(
-            *flags, *mine, "--output=out", "--resume", cwd=tmp_path, timeout=LIMIT
+            *flags, *FLAGS, "--output=out", "--resume", cwd=tmp_path, timeout=LIMIT
         )
     assert status == 0, err
     assert f"{COUNT} images (" in out and " of an earlier run), 0 failures" in out
-    status, _, err = run(*mine, "--output=here", cwd=tmp_path, timeout=LIMIT)
+    status, _, err = run_here(*FLAGS, "--engine=keras", "--output=here", cwd=tmp_path)
     assert status == 0, err
     assert contents(output) == contents(tmp_path / "here")
