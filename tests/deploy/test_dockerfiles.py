@@ -90,7 +90,8 @@ class Environment:
             resolve = ["pip", "install", "--quiet", "--dry-run", "--ignore-installed", *words[2:]]
             self.run(shlex.join(resolve), folder)
             words.remove(CUDA)
-        without = shlex.join(words)
+        # What is imported is compiled then; the rest need not be.
+        without = shlex.join([*words, "--no-compile"])
         if without not in self.installed:
             self.run(without, folder)
             self.installed.add(without)
