@@ -9,6 +9,7 @@ from model.inference.tensorflow_notices import without_notices
 from model.presets import ONNX_SUFFIX, PRESETS
 from pipeline.command.options import UsageError
 from pipeline.job_settings import Job
+from pipeline.storage.journal_files import read_head
 from pipeline.storage.model_file import local_copy
 
 DEVICES = Path("/dev")
@@ -20,7 +21,8 @@ def decided_engine(asked: str, job: Job, workers: str | None) -> str:
     """What ``--engine`` stands for.
 
     OpenVINO starts in a third of TensorFlow's time and is a little faster afterwards, but computes
-    on processors only. A network that Keras has to read for it first starts later.
+    on processors only. A network that Keras has to read for it first starts later. A resumed job
+    goes on with its engine where it can: with the other, all that is finished would be done again.
 
     Args:
         asked: The flag.
@@ -52,8 +54,13 @@ def decided_engine(asked: str, job: Job, workers: str | None) -> str:
                 f"{wanted}: OpenVINO is not installed; pip install '.[openvino]' brings it"
             )
         return "openvino"
+    earlier = _engine_of_earlier_run(job)
+    if earlier == "openvino" and not needs_keras and workers is None and _is_installed():
+        return earlier
     # Whether OpenVINO is where the workers are, this machine cannot know.
-    if needs_keras or workers is not None or not _is_installed() or _has_gpu():
+    if earlier == "keras" or needs_keras or workers is not None:
+        return "keras"
+    if not _is_installed() or _has_gpu():
         return "keras"
     return "openvino" if _read_without_keras(job) else "keras"
 
@@ -79,6 +86,15 @@ def decided_precision(workers: str | None, engine: str) -> str:
         from model.precision import dtype_of
 
         return dtype_of("auto", engine)
+
+
+def _engine_of_earlier_run(job: Job) -> str | None:
+    if not job.resume:
+        return None
+    try:
+        return (read_head(job.output) or {}).get("engine")
+    except Exception:  # Any filesystem's. `check_output` says what is wrong with the folder.
+        return None
 
 
 def _is_installed() -> bool:

@@ -10,6 +10,7 @@ from model.presets import PRESETS
 from pipeline.command import choose_engine
 from pipeline.command.choose_engine import decided_engine, decided_precision
 from pipeline.job_settings import Job
+from pipeline.output_layout import JOURNAL, JOURNAL_HEAD
 from pipeline.storage.journal_files import changes, start
 from tests.pipeline.checked import enter_folder, job, refused
 
@@ -54,6 +55,26 @@ def test_auto_takes_keras_on_a_machine_that_it_is_for(monkeypatch, name):
     assert decided_engine("auto", MINI, None) == "keras"
 
 
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_auto_goes_on_with_the_engine_of_a_resumed_job(folder, monkeypatch, engine):
+    start(replace(MINI, output=str(folder / "out"), engine=engine))
+    resumed = replace(MINI, output=str(folder / "out"), resume=True)
+    # A GPU that came meanwhile changes nothing.
+    monkeypatch.setattr(choose_engine, "_has_gpu", lambda: engine == "openvino")
+    assert decided_engine("auto", resumed, None) == engine
+    assert decided_engine("auto", resumed, "DataflowRunner") == "keras"
+    assert decided_engine("openvino", resumed, None) == "openvino"
+    assert decided_engine("keras", resumed, None) == "keras"
+
+
+def test_without_an_earlier_run_a_resume_changes_nothing(folder):
+    resumed = replace(MINI, output=str(folder / "out"), resume=True)
+    assert decided_engine("auto", resumed, None) == "openvino"
+    (folder / "out" / JOURNAL).mkdir(parents=True)
+    (folder / "out" / JOURNAL / JOURNAL_HEAD).write_text("{")
+    assert decided_engine("auto", resumed, None) == "openvino"
+
+
 def test_auto_takes_keras_where_other_machines_compute():
     assert decided_engine("auto", MINI, "DataflowRunner") == "keras"
     assert decided_engine("openvino", MINI, "DataflowRunner") == "openvino"
@@ -74,7 +95,8 @@ def test_scoring_needs_no_engine():
 
 def test_another_engine_is_told_on_a_resume():
     start(job("--engine=keras"))
-    assert changes(job("--engine=auto", "--resume")) == ["engine was keras, is openvino"]
+    assert changes(job("--engine=openvino", "--resume")) == ["engine was keras, is openvino"]
+    assert changes(job("--engine=auto", "--resume")) == []
 
 
 def test_auto_precision_of_openvino_asks_the_processor_alone(monkeypatch):
