@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 
 from model.inference.error_line import one_line
 from model.inference.onnx_card import LARGEST, Card, card_of, read_card
+from model.inference.openvino_alone import op, ov
 from model.inference.openvino_graph import pixels_of
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
+
+from model.inference.openvino_alone import op, ov
 
 _NO_PADDING = [0, 0]
 

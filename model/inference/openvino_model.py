@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 
-import openvino as ov
-
 from model.inference.onnx_graph import graph_of_onnx
+from model.inference.openvino_alone import ov
 from model.inference.openvino_graph import graph_of_layers
 from model.inference.weights_files import listed_preset
 from model.presets import MODEL_SUFFIX, ONNX_SUFFIX, PRESETS

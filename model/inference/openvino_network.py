@@ -6,7 +6,8 @@ import os
 import threading
 
 import numpy as np
-import openvino as ov
+
+from model.inference.openvino_alone import ov
 
 # What OpenVINO calls the precisions that it computes in on processors.
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}

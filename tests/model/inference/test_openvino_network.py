@@ -7,9 +7,7 @@ import pytest
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
-import openvino as ov
-from openvino import opset13 as op
-
+from model.inference.openvino_alone import op, ov
 from model.inference.openvino_graph import pixels_of
 from model.inference.openvino_network import OpenVinoNetwork
 from model.inference.segmenter import Segmenter, out_of_memory
