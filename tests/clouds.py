@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import boto3
 import requests
+from apache_beam.internal.gcp import auth
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gcp_storage_emulator.server import create_server
@@ -148,6 +149,8 @@ class Google(Cloud):
             "token_uri": self.url + TOKENS,
         }
         (folder / "account.json").write_text(json.dumps(account))
+        # Beam keeps the first credentials of a process, which ask an earlier server for tokens.
+        auth._Credentials._credentials_init = False
         self.flags = ()
         self.environment = {
             "STORAGE_EMULATOR_HOST": self.url,
