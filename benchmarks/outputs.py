@@ -19,9 +19,10 @@ MODULE = "benchmarks.outputs"
 ENOUGH = 1000
 # The job that others are compared with writes PNG masks and JSON Lines, and no report.
 PLAIN = "masks and rows alone"
+REPORT = "the report, as by default"
 FLAGS = {
     PLAIN: ["--no_report"],
-    "the report, as by default": [],
+    REPORT: [],
     "--mask_format tfrecord": ["--no_report", "--mask_format", "tfrecord"],
     "--mask_format webdataset": ["--no_report", "--mask_format", "webdataset"],
     "--mask_format parquet": ["--no_report", "--mask_format", "parquet"],
@@ -30,7 +31,6 @@ FLAGS = {
     "--overlays": ["--no_report", "--overlays"],
     "--cutouts": ["--no_report", "--cutouts"],
 }
-REPORT = "the report, as by default"
 
 
 def measure(chosen: Sequence[str], count: int, megapixels: float, rounds: int) -> dict:

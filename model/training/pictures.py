@@ -47,18 +47,27 @@ def open_picture(path: Path, mode: str) -> Image.Image:
         mode: Pillow's mode of the result, of 8 bits.
 
     Raises:
-        ValueError: It cannot be read, or has more than 8 bits; the message names the file.
+        ValueError: It cannot be read, has more than 8 bits, or is a transparent photo; the message
+            names the file.
     """
     try:
         with Image.open(path, formats=readable_formats()) as image:
             if image.mode.partition(";")[0] in _DEEP:
                 raise ValueError(f"{path} has more than 8 bits a pixel; save it with 8")
+            if mode == "RGB" and _shows_what_is_behind(image):
+                raise ValueError(f"{path} is transparent; lay it on a ground, such as white")
             return ImageOps.exif_transpose(image).convert(mode)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         hint = ""
         if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in readable_formats():
             hint = "; pip install '.[heic]' brings what reads HEIC"
         raise ValueError(f"cannot read {path}: {error}{hint}") from error
+
+
+def _shows_what_is_behind(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
 
 
 def upright_size(path: Path) -> tuple[int, int]:

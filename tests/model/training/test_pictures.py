@@ -44,6 +44,18 @@ def test_more_than_8_bits_are_refused_rather_than_cut_off(tmp_path):
         open_picture(path, "RGB")
 
 
+def test_a_transparent_photo_is_refused_and_an_opaque_one_is_read(tmp_path):
+    path = tmp_path / "a.png"
+    image = photo().convert("RGBA")
+    image.save(path)
+    assert open_picture(path, "RGB").getpixel((0, 0)) == (255, 0, 0)
+    image.putpixel((3, 3), (0, 0, 255, 254))
+    image.save(path)
+    with pytest.raises(ValueError, match=r"a\.png is transparent; lay it on a ground"):
+        open_picture(path, "RGB")
+    assert open_picture(path, "L").size == (24, 16)
+
+
 def test_what_is_no_picture_by_its_name_is_counted(tmp_path, capsys):
     for name in ("a.jpg", "b.psd", "c.psd", "d", ".hidden", "e/f.png", "e/g.psd"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
